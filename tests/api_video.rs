@@ -1,4 +1,4 @@
-//! Live video and snapshots of a running program, as other programs take them: ffmpeg pulls both streams in both
+//! Live video and snapshots of a running program, as other programs read them: ffmpeg reads both streams in both
 //! containers, and decodes.
 //!
 //! Does not: test the limits of the API; `tests/api` does.
@@ -26,7 +26,7 @@ use serde_json::Value;
 /// Frames that each player must decode: two key frame intervals.
 const FRAMES: u32 = 48;
 
-/// A program with a live job, and the address of its API.
+/// Starts a program and waits until its job is live. Returns it with the address of its API and the orchestrator.
 async fn live(more: &[&str]) -> (Edge, String, sandbox::Handle) {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let url = sandbox.url();
@@ -39,7 +39,7 @@ async fn live(more: &[&str]) -> (Edge, String, sandbox::Handle) {
     (edge, address, sandbox)
 }
 
-/// ffmpeg decodes that many frames of a URL without an error.
+/// Asserts that ffmpeg decodes [`FRAMES`] frames of a URL without an error.
 async fn ffmpeg_decodes(url: &str) {
     let url = url.to_owned();
     let decode = move || {
@@ -73,7 +73,7 @@ async fn ffmpeg_plays_both_streams_in_both_containers() {
 }
 
 #[tokio::test]
-async fn mp4_names_its_codec_and_begins_with_a_key_frame() {
+async fn the_mp4_answer_names_the_codec_and_begins_with_a_key_frame() {
     let (_edge, address, _sandbox) = live(&[]).await;
     let mut client = Client::connect(&address).await;
     client.write(b"GET /output.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
@@ -101,7 +101,7 @@ async fn a_snapshot_is_a_picture_of_the_stream() {
         let (mut one, mut other) = tokio::join!(one, other);
         let (one, other) = tokio::join!(one.ask("GET", &path, &[]), other.ask("GET", &path, &[]));
         assert_eq!((one.status, one.header("content-type")), (200, Some("image/jpeg")), "{stream}");
-        assert_eq!(one.body, other.body, "asked together, made once");
+        assert_eq!(one.body, other.body, "two requests at the same time get the same picture");
         let file = temporary("picture.jpg");
         std::fs::write(&file, &one.body).unwrap();
         let arguments = ["-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0"];
@@ -126,7 +126,7 @@ async fn the_ninth_viewer_is_refused_until_another_leaves() {
     assert_eq!(refused.header("retry-after"), Some("5"));
     let snapshot =
         Client::connect(&address).await.ask("GET", "/snapshot.jpg?stream=input", &[]).await;
-    assert_eq!(snapshot.status, 200, "a snapshot takes no place");
+    assert_eq!(snapshot.status, 200, "a snapshot does not count as a viewer");
     viewers.pop();
     let by = Instant::now() + edge::LIMIT;
     loop {
@@ -135,12 +135,12 @@ async fn the_ninth_viewer_is_refused_until_another_leaves() {
         if viewer.head().await.unwrap().0 == 200 {
             break;
         }
-        assert!(Instant::now() < by, "a place is free again");
+        assert!(Instant::now() < by, "a new viewer is accepted");
     }
 }
 
 #[tokio::test]
-async fn a_viewer_that_does_not_read_is_disconnected_and_costs_the_others_nothing() {
+async fn a_viewer_that_does_not_read_is_disconnected_and_others_lose_no_frame() {
     let (_edge, address, sandbox) =
         live(&["--video.bitrate", "8 Mbit/s", "--video.width", "1280", "--video.height", "720"])
             .await;
@@ -154,7 +154,7 @@ async fn a_viewer_that_does_not_read_is_disconnected_and_costs_the_others_nothin
 }
 
 #[tokio::test]
-async fn a_command_asks_the_running_agent() {
+async fn commands_get_their_answers_from_the_running_agent() {
     let state = temporary("asked");
     let state = state.to_str().unwrap();
     let (_edge, _address, _sandbox) = live(&["--state.directory", state]).await;
@@ -190,7 +190,7 @@ async fn a_command_asks_the_running_agent() {
 }
 
 #[tokio::test]
-async fn without_an_agent_the_commands_say_so() {
+async fn commands_fail_with_a_reason_if_no_agent_runs() {
     let state = temporary("nobody");
     std::fs::create_dir_all(&state).unwrap();
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,6 +1,7 @@
-//! `check` over real sockets: a machine where all is well, each thing that can be wrong, and what it must not do.
+//! `check` over real sockets: a device without faults, each kind of fault, and the side effects that `check` must not
+//! have.
 //!
-//! Does not: need a camera; one that is not there is what is tested.
+//! Does not: need a camera; only a missing one is tested.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +32,7 @@ fn command(scratch: &Scratch, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program beside the runtime, whose peers have to answer meanwhile.
+/// Runs the program on another thread, so that the peers on this runtime can answer it.
 async fn output(mut command: Command) -> (Option<i32>, String, String) {
     let run = move || command.output().expect("the binary runs");
     let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await.unwrap();
@@ -39,14 +40,14 @@ async fn output(mut command: Command) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// The exit code, and what was found.
+/// Runs `check`. Returns its exit code and its findings.
 async fn check(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, Found) {
     let (code, out, err) = output(command(scratch, &[arguments, &["--json"]].concat())).await;
     let found = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
     (code, Found(found))
 }
 
-/// The findings.
+/// The findings that `check` printed as JSON.
 struct Found(Value);
 
 impl Found {
@@ -67,13 +68,13 @@ impl Found {
         ids
     }
 
-    /// The ids of what failed.
+    /// The ids of the findings whose verdict is "failed".
     fn failed(&self) -> Vec<&str> {
         let all = self.0.as_array().unwrap().iter().filter(|one| one["verdict"] == "failed");
         all.map(|one| one["id"].as_str().unwrap()).collect()
     }
 
-    /// The check failed, for this reason, with advice.
+    /// Asserts that this check failed, for this reason, with advice.
     #[track_caller]
     fn assert_failed(&self, id: &str, reason: &str) {
         let (verdict, what, advice) = self.of(id);
@@ -100,7 +101,7 @@ fn job<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn where_all_is_well_every_line_says_so_and_nothing_is_started_paid_or_kept() {
+async fn without_a_fault_every_check_is_ok_and_nothing_is_started_paid_or_written() {
     let (scratch, sandbox) = (Scratch::new("check-well"), paid());
     let (url, signer) = (sandbox.url(), sandbox.signer_url().unwrap());
     let more = ["--signer.urls", &signer, "--payment.max-price", "100 wei per 720p-pixel-second"];
@@ -142,7 +143,7 @@ async fn where_all_is_well_every_line_says_so_and_nothing_is_started_paid_or_kep
 }
 
 #[tokio::test]
-async fn people_get_lines_with_a_count_and_the_pipeline_where_they_want_it() {
+async fn the_text_form_has_lines_a_count_and_on_request_the_pipeline() {
     let (scratch, sandbox) = (Scratch::new("check-lines"), free());
     let url = sandbox.url();
     let arguments = job(&url, &["--log.level", "debug"]);
@@ -157,11 +158,11 @@ async fn people_get_lines_with_a_count_and_the_pipeline_where_they_want_it() {
         err.lines().find(|line| line.contains("pipeline: videotestsrc name=edge_source"));
     let pipeline = pipeline.unwrap_or_else(|| panic!("{err}"));
     assert!(pipeline.contains("videotestsrc name=edge_source is-live=true"), "{pipeline}");
-    assert!(pipeline.ends_with("max-buffers=4"), "it is whole: {pipeline}");
+    assert!(pipeline.ends_with("max-buffers=4"), "the pipeline is printed whole: {pipeline}");
 }
 
 #[tokio::test]
-async fn a_camera_that_is_not_there_is_named_and_the_rest_is_checked() {
+async fn a_missing_camera_is_named_and_the_other_checks_still_run() {
     let (scratch, sandbox) = (Scratch::new("check-camera"), free());
     let url = sandbox.url();
     let camera = ["--source.kind", "v4l2", "--source.device", "/dev/video99"];
@@ -177,20 +178,20 @@ async fn an_encoder_that_does_not_work_is_named() {
     let url = sandbox.url();
     let (code, found) = check(&scratch, &job(&url, &["--encoder.element", "vah264enc"])).await;
     if code == Some(0) {
-        return skip("this machine has that encoder");
+        return skip("this computer has that encoder");
     }
     found.assert_failed("encoder", "vah264enc");
 }
 
 #[tokio::test]
-async fn a_signer_that_refuses_the_credential_has_failed() {
+async fn a_signer_that_refuses_the_credential_is_a_failure() {
     let (scratch, sandbox) = (Scratch::new("check-signer"), free());
     let signer = Peer::start(|_| text(401, "")).await;
     let (url, signer_url) = (sandbox.url(), signer.url.to_string());
     let (code, found) = check(&scratch, &job(&url, &["--signer.urls", &signer_url])).await;
     assert_eq!(code, Some(1));
     found.assert_failed("signer", "refuses the credential");
-    // Its list does not come either, but the configuration names an orchestrator.
+    // The signer's list of orchestrators is missing too, but the configuration names an orchestrator.
     assert!(!found.failed().contains(&"discovery"), "{:#}", found.0);
 }
 
@@ -228,7 +229,7 @@ async fn a_certificate_that_is_not_the_pinned_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_told() {
+async fn a_host_name_that_does_not_resolve_is_reported() {
     let scratch = Scratch::new("check-dns");
     let (code, found) = check(&scratch, &job("https://no-such-host.invalid:8935", &[])).await;
     assert_eq!(code, Some(1));
@@ -252,27 +253,27 @@ async fn an_orchestrator_without_the_model_or_above_the_price_is_not_usable() {
     let (code, found) = check(&scratch, &job(&url, &limited)).await;
     assert_eq!(code, Some(1));
     found.assert_failed("orchestrators", "over max-price");
-    // Without a limit, the price is paid, which deserves a warning.
+    // Without a limit any price is paid, so there is a warning.
     let (code, found) = check(&scratch, &job(&url, &limited[..2])).await;
     assert_eq!((code, found.of("price").0), (Some(0), "warning"), "{:#}", found.0);
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_has_failed() {
+async fn a_directory_that_cannot_be_written_is_a_failure() {
     let (scratch, sandbox) = (Scratch::new("check-disk"), free());
     let url = sandbox.url();
-    // Nobody can make a file there, not even root.
+    // Not even root can create a file there.
     let (code, found) = check(&scratch, &job(&url, &["--output.path", "/proc/out.ts"])).await;
     assert_eq!((code, found.failed()), (Some(1), vec!["disk"]), "{:#}", found.0);
     let missing = scratch.join("nowhere/out.ts");
     let path = missing.display().to_string();
     let (code, found) = check(&scratch, &job(&url, &["--output.path", &path])).await;
     assert_eq!((code, found.failed()), (Some(1), vec!["disk"]), "{:#}", found.0);
-    assert!(!Path::new(&path).parent().unwrap().exists(), "it is not made");
+    assert!(!Path::new(&path).parent().unwrap().exists(), "the directory is not created");
 }
 
 #[tokio::test]
-async fn a_credential_that_only_the_service_has_is_a_warning() {
+async fn a_credential_that_only_the_service_can_read_is_a_warning() {
     let (scratch, sandbox) = (Scratch::new("check-credential"), paid());
     let (url, signer) = (sandbox.url(), sandbox.signer_url().unwrap());
     let headers = r#"{"Authorization":"credential:signer-headers"}"#;
@@ -289,7 +290,7 @@ async fn a_credential_that_only_the_service_has_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_ends_the_check_with_all_problems() {
+async fn check_reports_all_problems_of_a_wrong_configuration_and_ends() {
     let scratch = Scratch::new("check-config");
     let wrong = ["--video.fps", "900", "--source.kind", "v4l2", "--job.model", "m"];
     let (code, found) = check(&scratch, &wrong).await;
@@ -306,7 +307,7 @@ async fn a_wrong_configuration_ends_the_check_with_all_problems() {
 }
 
 #[tokio::test]
-async fn a_clock_in_1970_has_failed() {
+async fn a_clock_in_1970_is_a_failure() {
     let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
     let mut libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
     let Some(library) = libraries.find(|path| path.exists()) else {
@@ -324,7 +325,7 @@ async fn a_clock_in_1970_has_failed() {
 }
 
 #[tokio::test]
-async fn an_agent_that_runs_is_seen() {
+async fn a_running_agent_is_reported() {
     let (scratch, sandbox) = (Scratch::new("check-agent"), free());
     let url = sandbox.url();
     let mut agent = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));

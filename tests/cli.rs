@@ -15,7 +15,7 @@ fn edge(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         .expect("the binary runs")
 }
 
-/// Runs and compares exit code, standard output and standard error (by their beginnings).
+/// Runs the program. Asserts its exit code, and how standard output and standard error begin.
 #[track_caller]
 fn check(arguments: &[&str], code: i32, out: &str, err: &str) {
     let output = edge(arguments, &[]);
@@ -26,7 +26,7 @@ fn check(arguments: &[&str], code: i32, out: &str, err: &str) {
     assert!(stderr.starts_with(err) && stderr.is_empty() == err.is_empty(), "{stderr:?}");
 }
 
-/// A configuration file of its own for each test.
+/// Writes a configuration file. Each test must use another `name`.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).expect("a writable target directory");
@@ -70,7 +70,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn a_right_configuration_is_ok() {
+fn a_valid_configuration_is_ok() {
     let right = file("right.toml", "[orchestrator]\nurls = ['o.example']\n[job]\nmodel = 'm'\n");
     let right = right.to_str().expect("UTF-8");
     check(&["check-config", right], 0, &format!("{right}: ok\n"), "");
@@ -103,7 +103,7 @@ fn one_problem_is_one_line_and_many_are_all_shown() {
 }
 
 #[test]
-fn a_variable_that_no_key_has_is_refused() {
+fn an_environment_variable_of_no_key_is_refused() {
     for name in ["LIVEPEER_EDGE_FPS", "livepeer_edge_video_fps"] {
         let output = edge(&["devices"], &[(name, "12")]);
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
@@ -119,7 +119,7 @@ fn a_missing_file_is_named_with_its_cause_once() {
 }
 
 #[test]
-fn the_journal_gets_priorities_and_only_the_journal() {
+fn log_lines_have_priorities_only_if_the_journal_reads_them() {
     // `JOURNAL_STREAM` names another stream: standard error is a pipe of this test.
     let output = edge(&["rum"], &[("JOURNAL_STREAM", "8:1")]);
     assert!(output.stderr.starts_with(b"error: "), "{output:?}");
@@ -140,7 +140,7 @@ fn the_journal_gets_priorities_and_only_the_journal() {
 }
 
 #[test]
-fn a_setup_writes_what_a_run_accepts_and_spares_what_is_there() {
+fn setup_writes_a_valid_configuration_and_does_not_overwrite_an_existing_one() {
     let path = file("setup.toml", "# nothing is set\n[video]\n#fps = 3\n");
     let path = path.to_str().expect("UTF-8");
     let options = ["--source", "test", "--orchestrator.urls", "o.example", "--job.model", "m"];
@@ -159,7 +159,7 @@ fn a_setup_writes_what_a_run_accepts_and_spares_what_is_there() {
 }
 
 #[test]
-fn a_setup_without_what_it_needs_writes_nothing() {
+fn setup_without_required_values_writes_nothing() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("setup-missing.toml");
     let _ = std::fs::remove_file(&path);
     let text = path.to_str().expect("UTF-8");

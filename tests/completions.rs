@@ -1,6 +1,6 @@
-//! The completions, as shells use them: bash completes lines; zsh and fish read their scripts where they are installed.
+//! The completion scripts in real shells: bash completes lines; zsh and fish, if installed, parse their scripts.
 //!
-//! Does not: press keys; a shell's own completion is called with the words of a line.
+//! Does not: simulate keys; the completion function is called with the words of a line.
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 mod skip;
@@ -70,7 +70,7 @@ fn bash_offers_every_command_and_its_help() {
     }
 }
 
-/// Lets `shell` read its script.
+/// Asserts that `shell` finds no syntax error in its script.
 #[track_caller]
 fn check_syntax(shell: &str, script: Shell) {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("completion.{shell}"));
@@ -89,16 +89,16 @@ fn check_syntax(shell: &str, script: Shell) {
 }
 
 #[test]
-fn bash_reads_its_script() {
+fn bash_parses_its_script() {
     check_syntax("bash", Shell::Bash);
 }
 
 #[test]
-fn zsh_reads_its_script() {
+fn zsh_parses_its_script() {
     check_syntax("zsh", Shell::Zsh);
 }
 
 #[test]
-fn fish_reads_its_script() {
+fn fish_parses_its_script() {
     check_syntax("fish", Shell::Fish);
 }

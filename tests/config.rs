@@ -120,7 +120,7 @@ fn every_key_reaches_the_configuration() {
 }
 
 #[test]
-fn every_word_of_a_choice_is_accepted() {
+fn every_value_that_a_key_lists_is_accepted() {
     for key in keys() {
         let Takes::OneOf(words) = key.takes else { continue };
         for (word, _) in words {
@@ -141,7 +141,7 @@ fn a_file_and_a_pipeline_are_sources() {
 }
 
 #[test]
-fn the_sound_of_a_file_is_sent_unless_it_is_not_wanted() {
+fn the_sound_of_a_file_is_sent_unless_audio_is_none() {
     let file = "[source]\nkind = 'file'\npath = 'a.mp4'\n";
     let microphone = |text: &str| good(text).media.audio.map(|audio| audio.microphone);
     assert_eq!(microphone(file), Some(Microphone::File));
@@ -155,7 +155,7 @@ fn the_sound_of_a_file_is_sent_unless_it_is_not_wanted() {
 }
 
 #[test]
-fn every_camera_is_a_source() {
+fn every_kind_of_camera_can_be_configured() {
     let source = |text: &str| good(&format!("[source]\n{text}")).media.source;
     assert_eq!(source("kind = 'auto'"), Source::Auto);
     assert_eq!(source("kind = 'libcamera'"), Source::Libcamera { camera: None });
@@ -184,7 +184,7 @@ fn every_camera_is_a_source() {
 }
 
 #[test]
-fn a_camera_that_is_described_wrongly_is_refused_without_showing_its_secret() {
+fn a_wrong_camera_is_refused_without_showing_its_password() {
     let source = |text: &str, expected: &[&str]| check(&format!("[source]\n{text}"), expected);
     source("kind = 'rtsp'", &["camera.toml: source.url: missing; source.kind = \"rtsp\" needs it"]);
     source(
@@ -226,7 +226,7 @@ fn pins_are_kept_by_host_and_port() {
 }
 
 #[test]
-fn a_higher_layer_wins() {
+fn environment_overrides_file_and_arguments_override_both() {
     let file = "[video]\nfps = 10\nwidth = 320\nheight = 240";
     let environment = [("LIVEPEER_EDGE_VIDEO_FPS", "11"), ("LIVEPEER_EDGE_VIDEO_WIDTH", "640")];
     let arguments = [("video.fps", "12")];
@@ -254,7 +254,7 @@ fn values_of_environment_and_arguments_are_plain_text() {
 }
 
 #[test]
-fn the_state_directory_is_the_one_that_the_system_gives() {
+fn the_default_state_directory_is_that_of_systemd_or_of_the_user() {
     #[track_caller]
     fn check(environment: &[(&str, &str)], expected: Option<&str>) {
         let config = resolve(&layers("", environment, &[]), Purpose::Demo).expect("right");
@@ -390,12 +390,12 @@ fn a_source_without_a_key_of_its_kind_is_refused() {
         "source.kind = 'pipeline'",
         &["camera.toml: source.fragment: missing; source.kind = \"pipeline\" needs it"],
     );
-    // A wrong value is one problem, not two.
+    // An empty value is reported once: not also as missing.
     check("[source]\nkind = 'file'\npath = ''", &["camera.toml:5: source.path: must not be empty"]);
 }
 
 #[test]
-fn texts_that_cannot_be_names_are_refused() {
+fn texts_that_cannot_be_names_or_paths_are_refused() {
     check(
         "encoder.element = 'x264enc ! fakesink'",
         &[
@@ -520,7 +520,7 @@ fn keys_of_access_and_runner_reach_the_configuration() {
 }
 
 #[test]
-fn an_own_profile_needs_all_its_keys() {
+fn a_custom_runner_profile_needs_all_its_keys() {
     let config = good("runner = { app = 'a', profile = 'own', start = '/go', publish = '/p' }");
     let api = config.runner.expect("a runner").api;
     assert_eq!((api.output, api.update), (None, None));
@@ -530,7 +530,7 @@ fn an_own_profile_needs_all_its_keys() {
 }
 
 #[test]
-fn a_wrong_access_key_is_named_without_its_secret() {
+fn a_wrong_credential_or_url_is_refused_without_showing_the_secret() {
     for (file, words) in [
         ("access.token = 'hunter2'", "access.token: does not name the place of a secret"),
         (
@@ -584,13 +584,13 @@ fn credentials_in_a_url_are_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_variable_with_a_wrong_name_is_refused_with_the_right_one() {
+fn a_misspelt_variable_is_refused_and_the_right_name_suggested() {
     for name in ["LIVEPEER_EDGE_FPS", "livepeer_edge_video_fps"] {
         let problems = resolve(&layers("", &[(name, "11")], &[]), Purpose::Demo);
         let expected = format!("${name}: no such key; is LIVEPEER_EDGE_VIDEO_FPS meant?");
         assert_eq!(shown(&problems.expect_err("wrong")), [expected]);
     }
-    // One that a key names as the place of a secret.
+    // A variable is accepted if a key names it as the place of a secret.
     let text =
         "[source]\nkind = 'rtsp'\nurl = 'rtsp://cam/1'\ncredential = 'env:LIVEPEER_EDGE_CAM'";
     let environment = [("LIVEPEER_EDGE_CAM", "me:secret")];
@@ -648,10 +648,10 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
 }
 
 #[test]
-fn the_example_file_is_the_defaults_and_its_comments_parse() {
+fn the_example_file_contains_the_defaults_and_its_commented_keys_parse() {
     let example = read(EXAMPLE);
     assert_eq!(good(&example), good(""));
-    // `# text` explains, `#key = value` is a value.
+    // A line `# text` is an explanation, and a line `#key = value` is a default.
     let lines = example.lines().map(|line| match line.strip_prefix('#') {
         Some(value) if !value.starts_with(' ') => value,
         _ => line,
@@ -661,7 +661,8 @@ fn the_example_file_is_the_defaults_and_its_comments_parse() {
         keys().map(|key| (key.name, all.contains(&format!("\n{} = ", key.short())))).collect();
     assert!(named.values().all(|is_there| *is_there), "{named:?}");
     let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
-    // These keys exclude each other: trust = "tofu" and a pin, a model and an app of a runner.
+    // With all defaults set, the only problems are keys that exclude each other: trust = "tofu" and a pin; a model and
+    // a runner's app.
     let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
     let outputs = ["output.path", "output.url", "output.credential", "output.fragment"];
     assert_eq!(keys, [&["orchestrator.pins", "runner.app"][..], &outputs].concat());
@@ -673,7 +674,7 @@ fn variables_of_keys_are_unique() {
     assert_eq!(variables.len(), keys().count());
 }
 
-/// `UPDATE_DOCS=1 cargo test --test config` writes what this compares.
+/// Asserts that a generated document is up to date. `UPDATE_DOCS=1 cargo test --test config` writes it.
 #[track_caller]
 fn assert_written(path: &str, expected: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -683,7 +684,7 @@ fn assert_written(path: &str, expected: &str) {
     assert_eq!(
         read(path),
         expected,
-        "{path} is out of step; UPDATE_DOCS=1 cargo test --test config"
+        "{path} is out of date; run UPDATE_DOCS=1 cargo test --test config"
     );
 }
 

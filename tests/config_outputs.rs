@@ -1,4 +1,5 @@
-//! The configuration of several outputs: what is accepted, what is refused and at which line, and what is kept of it.
+//! The configuration of several outputs: what is accepted, what is refused with which line, and what
+//! `last-working.toml` contains.
 //!
 //! Does not: open outputs; `outputs` and `output_kinds` do.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -93,12 +94,12 @@ fn each_output_table_is_an_output() {
     let expected = expected.map(|(name, target)| (name.to_owned(), target));
     let eight = good(EIGHT, &[]);
     assert_eq!(outputs(&eight.config), expected);
-    // The text that is kept of a working configuration reads as it was.
+    // The text saved from a working configuration gives the same configuration.
     assert_eq!(good(&eight.text("# kept\n"), &[]).config, eight.config);
 }
 
 #[test]
-fn an_output_of_the_input_plays_the_camera_without_a_job() {
+fn an_output_fed_by_the_input_plays_the_camera_without_a_job() {
     let eight = good(EIGHT, &[]).config;
     let inputs = eight.outputs.iter().filter(|output| output.stream == StreamOf::Input);
     assert_eq!((inputs.count(), eight.media.records), (1, true));
@@ -106,7 +107,7 @@ fn an_output_of_the_input_plays_the_camera_without_a_job() {
 }
 
 #[test]
-fn an_argument_describes_an_output_beside_those_of_the_tables() {
+fn arguments_add_an_output_to_those_of_the_file() {
     let more = good("[[output]]\npath = '-'", &[("output.path", "/tmp/more.ts")]);
     let names: Vec<String> = outputs(&more.config).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["/tmp/more.ts", "-"]);
@@ -147,7 +148,7 @@ fn every_problem_of_every_output_is_reported_at_its_line() {
 }
 
 #[test]
-fn outputs_beside_each_other_are_limited_and_write_to_different_places() {
+fn the_number_of_outputs_is_limited_and_two_cannot_share_a_name_or_target() {
     refused(
         "[[output]]\npath = '/a.ts'\n[[output]]\npath = '/a.ts'\n",
         &["camera.toml:4: output.path: another output writes there too"],

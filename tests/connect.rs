@@ -1,5 +1,5 @@
-//! Which peers the program trusts, the same over each of its three protocols: gRPC, JSON calls and trickle streams.
-//! Hosts may be names or IP addresses.
+//! Which peers the program trusts. The rules are the same over its three protocols: gRPC, JSON calls and trickle
+//! streams. Hosts may be names or IP addresses.
 //!
 //! Does not: test the policy's table; `orchestrator::trust` does.
 #![cfg(feature = "sandbox")]
@@ -98,7 +98,7 @@ fn check_refuses(ways: [Option<String>; 3], url: &Url, words: &str) {
 }
 
 #[tokio::test]
-async fn a_certificate_is_pinned_at_first_sight_over_each_protocol() {
+async fn the_first_certificate_of_a_host_is_pinned_over_each_protocol() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let url = url(&sandbox);
     check_trusts(ways(&STRICT, Some(&state), &url).await);
@@ -127,7 +127,7 @@ async fn a_changed_certificate_is_followed_over_each_protocol() {
 }
 
 #[tokio::test]
-async fn a_peer_on_another_host_cannot_name_an_address_of_this_machine() {
+async fn a_remote_peer_cannot_direct_the_program_to_an_address_of_its_own_computer() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
@@ -177,12 +177,16 @@ async fn a_host_is_judged_under_the_orchestrator_that_named_it_over_each_protoco
         (named_by("https://localhost:2"), Some("localhost:2".to_owned())),
     ] {
         drop(connector.connect(&url, Alpn::Http1).await.unwrap());
-        // The answer is not HTTP.
+        // This call fails, because the answer is not HTTP.
         let _ = client.call(HttpRequest::get(url.clone()).within(CALL_TIME)).await;
         expected.extend([(); 2].map(|()| (url.authority().to_string(), under.clone())));
     }
     assert_eq!(*judge.0.lock().unwrap(), expected);
-    assert_eq!(named_by(&host.to_string()).under(), None, "it is that orchestrator itself");
+    assert_eq!(
+        named_by(&host.to_string()).under(),
+        None,
+        "an orchestrator of the configuration is named by no other"
+    );
 }
 
 #[tokio::test]
@@ -230,7 +234,7 @@ async fn a_copied_certificate_without_its_key_is_never_trusted() {
 }
 
 #[tokio::test]
-async fn a_peer_that_hangs_up_is_retried_and_one_with_another_protocol_is_not() {
+async fn a_peer_that_closes_the_connection_is_retried_and_one_with_another_protocol_is_not() {
     let fault = async |port: u16| {
         let network = Network::new(TOFU, None, None);
         let url = Url::parse(&format!("https://127.0.0.1:{port}")).unwrap();
@@ -241,7 +245,7 @@ async fn a_peer_that_hangs_up_is_retried_and_one_with_another_protocol_is_not() 
     assert_eq!(fault(peers::plain_http()).await, Fault::NextPeer);
 }
 
-/// Asserts that an orchestrator that listens there can be reached by this name, or by its address.
+/// Asserts that an orchestrator that listens on `listen` can be reached by the name `host`, or else by its address.
 async fn check_host(listen: &str, host: Option<&str>) {
     let listen: SocketAddr = listen.parse().unwrap();
     let host = host.map(str::to_owned);
@@ -251,21 +255,21 @@ async fn check_host(listen: &str, host: Option<&str>) {
 }
 
 #[tokio::test]
-async fn hosts_are_names_and_addresses() {
+async fn a_host_may_be_a_name_or_an_address() {
     for host in [None, Some("localhost"), Some("LocalHost")] {
         check_host("127.0.0.1:0", host).await;
     }
 }
 
 #[tokio::test]
-async fn hosts_are_addresses_of_ip_version_6() {
+async fn a_host_may_be_an_ipv6_address() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skip::skip("this machine has no ::1");
+        return skip::skip("this computer has no IPv6 address ::1");
     }
     check_host("[::1]:0", None).await;
 }
 
-/// Starts a job with a state directory that other runs of this test use too.
+/// Starts a job. Several calls may share the state directory, one after another.
 fn start(urls: &str, state: &Path, more: &[&str]) -> Edge {
     let job = ["run", "--orchestrator.urls", urls, "--job.model", "m"];
     let state = ["--state.directory", state.to_str().unwrap()];
@@ -273,7 +277,7 @@ fn start(urls: &str, state: &Path, more: &[&str]) -> Edge {
 }
 
 #[test]
-fn an_authority_of_this_system_is_known() {
+fn the_system_authorities_are_trusted() {
     let (authority, certificate, key) = signed();
     let file = temporary("authorities.pem");
     std::fs::write(&file, authority).unwrap();
@@ -285,13 +289,16 @@ fn an_authority_of_this_system_is_known() {
         let environment = [("SSL_CERT_FILE", authorities.to_str().unwrap())];
         Edge::start_with(&[&arguments[..], &SMALL, &more].concat(), &environment).end().with_code(1)
     };
-    assert!(job(&file).error().contains(": does not speak HTTP/2"), "TLS is fine");
+    assert!(
+        job(&file).error().contains(": does not speak HTTP/2"),
+        "TLS succeeds, and only the protocol is wrong"
+    );
     let unknown = job(Path::new("/dev/null"));
     assert!(unknown.error().contains(": not trusted: certificate is not signed by a known"));
 }
 
 #[tokio::test]
-async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
+async fn a_changed_certificate_is_followed_with_a_warning_also_while_a_job_runs() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let old = sandbox.fingerprint();
     let mut edge = start(&sandbox.url(), &state, &[]);
@@ -308,7 +315,7 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
     edge.end().with_code(0);
     assert_eq!((sandbox.counters().jobs, sandbox.violations().list()), (1, &[][..]));
 
-    // The next run knows the new certificate, and refuses a third one.
+    // The next run has the new certificate pinned, and refuses a third one.
     let third = sandbox.change_certificate().unwrap();
     let refuse = ["--orchestrator.on-change", "refuse", "--job.on-loss", "exit"];
     let ended = start(&sandbox.url(), &state, &refuse).end().with_code(1);
@@ -319,7 +326,7 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
 }
 
 #[tokio::test]
-async fn trust_without_checks_is_a_warning() {
+async fn disabled_certificate_checks_are_a_warning() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let mut edge = start(&sandbox.url(), &state, &["--orchestrator.trust", "insecure"]);
     let line = edge.hear("insecure");

@@ -1,5 +1,5 @@
-//! The command `demo`: from each kind of source, every frame comes back, in order, in segments that decode alone; the
-//! summary agrees.
+//! The command `demo`: from each kind of source, every frame is returned, in order, in segments that decode alone; the
+//! figures of its summary agree with that.
 //!
 //! Does not: measure speed, which a busy machine changes.
 #![cfg(feature = "sandbox")]
@@ -76,7 +76,7 @@ fn demo(arguments: &[&str]) -> (Summary, Vec<Segment>, PathBuf) {
     (summary, segments, path)
 }
 
-/// Asserts that libav reads it without a message, and finds a PTS and a rising DTS in each packet.
+/// Asserts that libav reads the file without a message, and that each packet has a PTS and a rising DTS.
 #[track_caller]
 fn check_ffprobe(path: &PathBuf, units: usize) {
     let probe = |entries: &str| {
@@ -99,7 +99,7 @@ fn check_ffprobe(path: &PathBuf, units: usize) {
     assert!(dts.windows(2).all(|two| two[0] < two[1]), "{dts:?}");
 }
 
-/// Each segment decodes alone to all of its pictures: none lost, none doubled.
+/// Asserts that each segment decodes alone to all of its pictures, none of them lost or doubled. Returns the pictures.
 #[track_caller]
 fn check_decodes_alone(segments: &[Segment]) -> Vec<stream::Picture> {
     let mut pictures = Vec::new();
@@ -112,7 +112,7 @@ fn check_decodes_alone(segments: &[Segment]) -> Vec<stream::Picture> {
     pictures
 }
 
-/// Decoding times, and the number of frame steps between each two.
+/// The steps between the decoding times of successive frames, in frame durations.
 #[track_caller]
 fn steps(segments: &[Segment]) -> Vec<u64> {
     let units: Vec<_> = segments.iter().flat_map(|segment| &segment.units).collect();
@@ -160,13 +160,14 @@ fn film(name: &str, frames: u32) -> PathBuf {
 }
 
 #[test]
-fn the_test_picture_comes_back_frame_by_frame() {
+fn every_frame_of_the_test_picture_is_returned() {
     let (summary, segments, _) = demo(&["--seconds", "3"]);
     assert_eq!((segments.len() as u64, summary.segments), (2, 2), "{summary:?}");
-    // Time counts from the first frame, so a slow start costs no frame. A busy machine may be late.
+    // The 3 s of the demo count from the first frame, so a slow start loses no frame. A busy machine may give fewer
+    // frames.
     let time: u64 = steps(&segments).iter().sum();
     assert!((60..=74).contains(&time), "{time} frame steps in 3 s");
-    // A busy machine may skip frames before the encoder; timestamps and captions must agree on which.
+    // A busy machine may skip frames before the encoder: timestamps and captions must then show the same gaps.
     let (steps, pictures) = (steps(&segments), check_decodes_alone(&segments));
     let mut last = number(&pictures[0], 0);
     for (step, picture) in steps.iter().zip(&pictures[1..]) {
@@ -177,7 +178,7 @@ fn the_test_picture_comes_back_frame_by_frame() {
 }
 
 #[test]
-fn a_film_comes_back_whole_and_ends_the_demo() {
+fn every_frame_of_a_film_is_returned_and_its_end_ends_the_demo() {
     let film = film("a film, 'so' to say.mp4", 72);
     let path = film.to_str().unwrap();
     let url = format!("file://{}", path.replace(' ', "%20").replace('\'', "%27"));
@@ -190,7 +191,7 @@ fn a_film_comes_back_whole_and_ends_the_demo() {
 }
 
 #[test]
-fn raw_video_of_a_fragment_comes_back_whole() {
+fn every_frame_of_a_raw_video_fragment_is_returned() {
     let fragment = "pipeline:videotestsrc num-buffers=72 ! video/x-raw,framerate=24/1 \
                     ! identity sync=true";
     let (summary, segments, _) = demo(&["--source", fragment]);
@@ -200,7 +201,7 @@ fn raw_video_of_a_fragment_comes_back_whole() {
 }
 
 #[test]
-fn h264_of_a_fragment_passes_with_its_natural_keys_only() {
+fn h264_of_a_fragment_passes_through_and_segments_begin_at_its_own_key_frames() {
     // No element makes a key frame on request: a segment begins at a key frame of the film.
     let film = film("keys.mp4", 120);
     let fragment =
@@ -224,7 +225,7 @@ fn h264_of_a_fragment_passes_with_its_natural_keys_only() {
 
 #[test]
 fn an_effect_changes_every_picture() {
-    // Light on the left, dark on the right; the effect swaps them.
+    // The picture is bright on the left and dark on the right; the effect swaps the two sides.
     let fragment = "pipeline:videotestsrc num-buffers=72 pattern=smpte ! video/x-raw,framerate=24/1 \
                     ! identity sync=true";
     let lighter_left = |picture: &stream::Picture| {
@@ -245,7 +246,7 @@ fn an_effect_changes_every_picture() {
 }
 
 #[test]
-fn standard_output_gets_the_stream_and_nothing_else() {
+fn standard_output_contains_only_the_stream() {
     let arguments = ["demo", "--seconds", "2", "--output", "-", "--log.level", "trace"];
     let ended = run(&[&arguments[..], &SMALL].concat()).with_code(0);
     let returned = summary(&ended).returned;
@@ -261,7 +262,7 @@ fn a_source_without_a_frame_fails_the_demo() {
 }
 
 #[test]
-fn a_faulty_input_fails_the_demo() {
+fn a_missing_file_or_an_unusable_output_fails_the_demo() {
     let ended = run(&["demo", "--source", "file:/no/such/film.mp4"]).with_code(1);
     assert_eq!(ended.error(), "error: no file /no/such/film.mp4");
     let ended = run(&["demo", "--output", "/no/such/place/out.ts"]).with_code(1);

@@ -1,6 +1,7 @@
-//! Discovery over real sockets: each strategy, each refusal, and the kept list that is used while its endpoint is down.
+//! Discovery over real sockets: each strategy, each refusal, and the stored list that is used while its endpoint is
+//! down.
 //!
-//! Does not: check orchestrators' infos.
+//! Does not: check the capabilities of orchestrators.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod peer;
@@ -82,7 +83,10 @@ async fn discovery_strategies_are_used_in_order() {
     assert_eq!(discovery.seen()[0].header("authorization"), None);
     assert_eq!(signer.lines(), [format!("GET /discover-orchestrators?{query}")]);
     assert_eq!(signer.seen()[0].header("authorization"), Some("Bearer s"));
-    assert!(second.lines().is_empty(), "a second signer says the same");
+    assert!(
+        second.lines().is_empty(),
+        "the second signer is not asked, since it has the same list"
+    );
 }
 
 #[track_caller]
@@ -119,7 +123,7 @@ async fn every_refusal_has_its_own_message_without_the_url() {
 }
 
 #[tokio::test]
-async fn plain_http_stays_on_this_machine_unless_allowed() {
+async fn plain_http_is_refused_to_other_computers_unless_allowed() {
     let far = Url::parse("http://192.0.2.1:1").expect("a URL");
     let refused = finder(at(&far), None).next().await.expect("a way").expect_err("no list");
     assert!(matches!(refused, FindError::PlainHttp(_)));
@@ -135,7 +139,7 @@ async fn a_missing_credential_is_named() {
 }
 
 #[tokio::test]
-async fn the_last_good_list_serves_while_its_endpoint_is_down() {
+async fn the_last_list_is_used_while_its_endpoint_is_down() {
     let scratch = Scratch::new("kept");
     let mut replies = vec![text(500, ""), text(200, "[]"), text(500, ""), one("a")];
     let discovery = Peer::start(move |_| replies.pop().unwrap_or_else(|| text(500, ""))).await;
@@ -153,7 +157,7 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
     let mut empty = new();
     let listed = empty.next().await.expect("a way").expect("a list");
     assert!(listed.list.entries.is_empty());
-    assert!(empty.next().await.is_none(), "an empty list is an answer");
+    assert!(empty.next().await.is_none(), "an empty list is valid");
 
     let mut down = new();
     assert!(down.next().await.expect("a way").is_err());
@@ -162,11 +166,11 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
 
     let mut other = finder(at(&nobody().await), Some(&*scratch));
     assert!(other.next().await.expect("a way").is_err());
-    assert!(other.next().await.is_none(), "the list is another endpoint's");
+    assert!(other.next().await.is_none(), "the stored list belongs to another endpoint");
 }
 
 #[tokio::test]
-async fn a_list_of_a_later_strategy_replaces_the_kept_one() {
+async fn the_list_of_a_later_strategy_replaces_the_stored_one() {
     let scratch = Scratch::new("later");
     let mut replies = vec![text(500, ""), one("a")];
     let discovery = Peer::start(move |_| replies.pop().expect("two calls")).await;
@@ -183,7 +187,7 @@ async fn a_list_of_a_later_strategy_replaces_the_kept_one() {
 // The commands
 // ---------------------------------------------------------------------------------------------
 
-/// An orchestrator of one free runner, and a list that names it beside a dead one.
+/// An orchestrator with one free runner, and a list that names this orchestrator and one that does not answer.
 async fn market() -> (Peer, Peer) {
     let (listener, base) = Peer::bind().await;
     let runner = value!({
@@ -239,7 +243,7 @@ async fn discover_applies_the_rules_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn discover_without_any_list_fails_and_says_why() {
+async fn discover_without_any_list_fails_with_the_reason() {
     let scratch = Scratch::new("none");
     let url = nobody().await.to_string();
     let (code, out, err) = edge(&scratch, &["discover", "--discovery.url", &url]).await;
@@ -278,7 +282,7 @@ async fn discover_asks_orchestrators_and_pins_nothing() {
 }
 
 #[tokio::test]
-async fn pins_are_shown_and_forgotten() {
+async fn pins_are_listed_and_deleted() {
     let scratch = Scratch::new("pins");
     std::fs::create_dir_all(&*scratch).expect("a directory");
     let (a, b) = ("ab".repeat(32), "cd".repeat(32));

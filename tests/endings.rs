@@ -1,4 +1,4 @@
-//! A started job is always ended: after lost answers, kills, reloads, and stops during a start.
+//! Every started job is ended: also after a lost answer, a killed agent, and a reload or stop during the start.
 //!
 //! The sandbox behaves as the network's runner: a job that was not ended delays the next one.
 #![cfg(feature = "sandbox")]
@@ -20,7 +20,7 @@ fn sandbox(options: Options) -> Handle {
     Sandbox::start(options).unwrap()
 }
 
-/// A configuration for a small job there.
+/// Writes a configuration for a small job on this orchestrator.
 fn write(file: &Path, at: &Handle, job: &str) {
     let text = format!(
         "[orchestrator]\nurls = [\"{}\"]\n[video]\nwidth = 320\nheight = 180\nsegment = \"1s\"\n\
@@ -63,7 +63,7 @@ async fn a_restart_ends_the_job_of_a_killed_agent() {
     assert_eq!(fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600, "it is a secret");
     edge.signal("KILL");
     let _ = edge.end();
-    assert_eq!(only.manifests().len(), 1, "the job was left");
+    assert_eq!(only.manifests().len(), 1, "the killed agent left its job running");
     // After this time the runner is still busy with the job of the killed agent.
     tokio::time::sleep(Duration::from_secs(4)).await;
 
@@ -75,25 +75,25 @@ async fn a_restart_ends_the_job_of_a_killed_agent() {
     edge.signal("TERM");
     let _ = edge.end().with_code(0);
     assert!(only.manifests().is_empty());
-    assert_eq!(fs::read_to_string(&list).unwrap(), "", "nothing is owed any more");
+    assert_eq!(fs::read_to_string(&list).unwrap(), "", "no job remains to be ended");
 }
 
 #[tokio::test]
-async fn a_second_agent_with_the_same_state_directory_leaves_the_job_of_the_first_alone() {
+async fn a_second_agent_with_the_same_state_directory_does_not_end_the_job_of_the_first() {
     let (one, other) = (sandbox(Options::default()), sandbox(Options::default()));
     let state = temporary("shared-state");
     let first = live(&temporary("first.toml"), &one, &state).await;
     let mut second = live(&temporary("second.toml"), &other, &state).await;
     second.hear("another agent uses this state directory");
     for edge in [second, first] {
-        assert_eq!(one.counters().jobs, 1, "the job of the first goes on");
+        assert_eq!(one.counters().jobs, 1, "the job of the first agent still runs");
         edge.signal("TERM");
         let _ = edge.end().with_code(0);
     }
 }
 
 #[tokio::test]
-async fn an_end_is_requested_until_it_is_confirmed() {
+async fn the_end_of_a_job_is_requested_until_it_is_confirmed() {
     let only = sandbox(Options::default());
     let (file, state) = (temporary("deaf.toml"), temporary("deaf-state"));
     let mut edge = live(&file, &only, &state).await;
@@ -113,7 +113,7 @@ async fn an_end_is_requested_until_it_is_confirmed() {
 }
 
 #[tokio::test]
-async fn a_job_whose_start_was_overtaken_by_a_reload_is_ended() {
+async fn a_job_is_ended_if_a_reload_comes_during_its_start() {
     let start_delay = Duration::from_secs(3);
     let only = sandbox(Options { capacity: 1, start_delay, ..Options::default() });
     let file = temporary("reload.toml");
@@ -123,7 +123,7 @@ async fn a_job_whose_start_was_overtaken_by_a_reload_is_ended() {
     assert!(only.until(LIMIT, |record| record.requests().any(is_asked)).await);
     write(&file, &only, "model = \"new\"");
     edge.signal("HUP");
-    // The start of the old job has lost its owner; the job would delay the new one.
+    // The reload cancelled the start of the old job, which runs nevertheless and would delay the new one.
     deleted(&only, 1).await;
     assert!(only.until(LIMIT, |record| record.counters.segments >= 2).await);
     assert_eq!(only.manifests().len(), 1);
@@ -133,7 +133,7 @@ async fn a_job_whose_start_was_overtaken_by_a_reload_is_ended() {
 }
 
 #[tokio::test]
-async fn a_job_whose_start_was_overtaken_by_a_stop_is_ended() {
+async fn a_job_is_ended_if_a_stop_comes_during_its_start() {
     let start_delay = Duration::from_secs(2);
     let only = sandbox(Options { start_delay, ..Options::default() });
     let url = only.url();
@@ -147,7 +147,7 @@ async fn a_job_whose_start_was_overtaken_by_a_stop_is_ended() {
 }
 
 #[tokio::test]
-async fn a_session_whose_reservation_was_overtaken_by_a_stop_is_stopped() {
+async fn a_session_is_stopped_if_a_stop_comes_during_its_reservation() {
     let only = sandbox(Options { runners: vec![RunnerOptions::default()], ..Options::default() });
     only.once(Failure::Call(Endpoint::Reserve, CallFailure::Delay(Duration::from_secs(2))));
     let url = only.url();

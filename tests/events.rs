@@ -1,5 +1,5 @@
-//! Events at their receivers: files, programs and web servers that work, hang, fail, or are none; and the built program
-//! that writes them. The table of events in `systemd/README.md` is that of the code.
+//! Delivery of events to files, programs and web servers that work, hang, fail or do not exist, and the events of the
+//! built program. Also checks that the table of events in `systemd/README.md` is up to date.
 //!
 //! Does not: test parameters; `params` does.
 #![allow(
@@ -28,14 +28,14 @@ use livepeer_gateway::http::{ServiceTrust, Url};
 use resilience::secret::{Secret, SecretSource};
 use serde_json::Value;
 
-/// A test that waits longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const WAIT: Duration = Duration::from_secs(60);
 
 fn client() -> Client {
     service_client(ServiceTrust::default()).unwrap()
 }
 
-/// Waits until `wanted` gives something.
+/// Waits until `wanted` returns a value, and returns it. Panics with `what` at the time limit.
 #[track_caller]
 fn until<T>(what: &str, mut wanted: impl FnMut() -> Option<T>) -> T {
     let by = Instant::now() + WAIT;
@@ -56,7 +56,7 @@ fn lost(reason: &str) -> Kind {
 // Programs
 // ---------------------------------------------------------------------------------------------
 
-/// A folder with the script of a hook, which runs in that folder; gone when the test is over.
+/// A folder with the script of a hook, which runs in that folder. The folder is removed with the value.
 struct Place(PathBuf);
 
 impl Place {
@@ -81,7 +81,7 @@ impl Place {
         fs::read_to_string(self.0.join(name)).unwrap_or_default()
     }
 
-    /// Waits until a file has this many lines, and gives them.
+    /// Waits until a file has this number of lines, and returns them.
     #[track_caller]
     fn lines(&self, name: &str, count: usize) -> Vec<String> {
         until(&format!("{count} lines in {name}"), || {
@@ -115,7 +115,7 @@ impl Drop for Place {
     }
 }
 
-/// Whether a process runs. One that has ended and was not waited for does not.
+/// Whether a process runs. A zombie does not run.
 fn runs(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
@@ -128,7 +128,7 @@ fn until_gone(pid: &str) {
 }
 
 #[test]
-fn a_program_gets_the_event_and_little_else() {
+fn a_program_gets_the_event_its_arguments_and_only_a_few_variables() {
     let place =
         Place::new("cat > event; printf '%s\\n' \"$@\" > arguments; env > env.new; mv env.new env");
     let (bus, sinks) = place.hook_with(WAIT, &["a b", "$(id)"]);
@@ -137,13 +137,13 @@ fn a_program_gets_the_event_and_little_else() {
     let event: Value = serde_json::from_str(&place.read("event")).unwrap();
     assert_eq!((&event["type"], &event["reason"]), (&"camera_lost".into(), &"unplugged".into()));
     assert_eq!(event["instance"], "front");
-    assert_eq!(place.read("arguments"), "a b\n$(id)\n", "no shell reads them");
+    assert_eq!(place.read("arguments"), "a b\n$(id)\n", "no shell has expanded the arguments");
     for variable in ["EVENT_TYPE=camera_lost", "EVENT_INSTANCE=front"] {
         assert!(environment.iter().any(|line| line == variable), "{environment:?}");
     }
     let allowed =
         ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "EVENT_TYPE", "EVENT_INSTANCE"];
-    // A shell adds its own.
+    // The shell of the script adds these variables.
     let shell = ["PWD", "OLDPWD", "SHLVL", "_"];
     for line in &environment {
         let name = line.split('=').next().unwrap();
@@ -164,12 +164,12 @@ fn events_reach_a_program_in_their_order_one_at_a_time() {
     }
     bus.publish(|| Kind::Model { event: serde_json::Map::new() });
     sinks.close();
-    assert_eq!(place.read("order").lines().count(), 9, "model events are not wanted");
+    assert_eq!(place.read("order").lines().count(), 9, "model events are not selected");
 }
 
 #[test]
 fn a_program_that_hangs_is_killed_with_all_it_started() {
-    // Each ignores SIGTERM, and the grandchild has lost its parent.
+    // Both processes ignore SIGTERM, and the second one is an orphan.
     let script = "trap '' TERM; echo $$ >> pids; (trap '' TERM; (echo $BASHPID >> pids; exec sleep 600) & ) ; \
                   cat >> events; while :; do sleep 600; done";
     let place = Place::new(script);
@@ -178,7 +178,7 @@ fn a_program_that_hangs_is_killed_with_all_it_started() {
     let pids = place.lines("pids", 2);
     bus.publish(|| lost("second"));
     pids.iter().for_each(|pid| until_gone(pid));
-    // It is reaped, too: not even a zombie is left.
+    // The program is also reaped, so no zombie remains.
     let process = format!("/proc/{}", pids[0]);
     until("end of the zombie", || (!Path::new(&process).exists()).then_some(()));
     assert!(place.lines("events", 2)[1].contains("second"));
@@ -186,7 +186,7 @@ fn a_program_that_hangs_is_killed_with_all_it_started() {
 }
 
 #[test]
-fn what_a_program_leaves_behind_ends_with_it() {
+fn processes_that_a_program_leaves_running_are_killed_at_its_end() {
     let place = Place::new("sleep 600 & echo $! >> pids");
     let (bus, sinks) = place.hook(WAIT);
     bus.publish(|| lost("x"));
@@ -195,7 +195,7 @@ fn what_a_program_leaves_behind_ends_with_it() {
 }
 
 #[test]
-fn a_program_that_reads_nothing_or_fails_costs_only_itself() {
+fn a_program_that_fails_or_reads_nothing_does_not_affect_later_events() {
     for end in
         ["exec <&-; echo x >> runs", "echo x >> runs; exit 1", "echo x >> runs; kill -SEGV $$"]
     {
@@ -224,7 +224,7 @@ fn the_end_of_the_agent_kills_a_program_that_still_runs() {
     sinks.close();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     until_gone(&pids[0]);
-    assert_eq!(place.read("pids").lines().count(), 1, "and no other one is started");
+    assert_eq!(place.read("pids").lines().count(), 1, "no other program is started");
 }
 
 #[test]
@@ -253,14 +253,14 @@ enum Answer {
     Status(u16),
     Hang,
     Reset,
-    /// A redirect to this port of this machine.
+    /// A redirect to this local port.
     Redirect(u16),
 }
 
 /// A request: its head and its body.
 type Request = (String, String);
 
-/// A web server that answers each request with the next of `answers`, and the last one for ever.
+/// A web server that gives these answers in turn, and repeats the last one.
 fn server(answers: &[Answer]) -> (u16, Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -277,7 +277,7 @@ fn server(answers: &[Answer]) -> (u16, Receiver<Request>) {
     (port, requests)
 }
 
-/// Serves one request; returns the connection if it is to stay open.
+/// Serves one request. Returns the connection if the answer is to hang.
 fn serve(stream: TcpStream, answer: Answer, seen: &Sender<Request>) -> Option<TcpStream> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
@@ -388,7 +388,7 @@ fn an_event_that_is_refused_is_dropped_and_a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_server_that_hangs_holds_up_neither_the_publisher_nor_the_end() {
+fn a_server_that_hangs_delays_neither_the_publisher_nor_the_shutdown() {
     let (port, requests) = server(&[Answer::Hang]);
     let (bus, sinks) = to(port);
     let mut other = bus.subscribe();
@@ -468,7 +468,7 @@ mod program {
     }
 
     #[tokio::test]
-    async fn a_source_that_ends_and_comes_again_is_two_events_in_the_file() {
+    async fn the_end_and_the_return_of_a_source_are_two_events_in_the_file() {
         let sandbox = sandbox();
         let (urls, file) = (sandbox.url(), temporary("events.jsonl"));
         let path = file.to_str().unwrap();
@@ -490,7 +490,7 @@ mod program {
     }
 
     #[tokio::test]
-    async fn a_reload_changes_where_events_go_and_says_when_it_is_refused() {
+    async fn a_reload_changes_the_receivers_of_events_and_a_refused_reload_is_an_event() {
         let sandbox = sandbox();
         let (config, file) = (temporary("edge.toml"), temporary("events.jsonl"));
         let good = format!(
@@ -529,7 +529,7 @@ mod program {
     }
 
     #[tokio::test]
-    async fn a_hook_and_a_web_server_that_hang_cost_the_job_nothing() {
+    async fn a_hook_and_a_web_server_that_hang_do_not_affect_the_job() {
         let sandbox = sandbox();
         let place = Place::new("cat > /dev/null; echo $$ >> pids; sleep 600");
         let (port, _requests) = server(&[Answer::Hang]);
@@ -548,7 +548,7 @@ mod program {
     }
 }
 
-/// The table of events for the page.
+/// The table of events as `systemd/README.md` must have it.
 fn table() -> String {
     let mut table = String::from("| type | when | fields |\n|---|---|---|\n");
     for row in TYPES {
@@ -560,7 +560,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_page_has_the_table_of_the_code() {
+fn the_readme_has_the_table_of_events_from_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/README.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once("| type | when | fields |\n").expect("a table");

@@ -1,9 +1,9 @@
-//! The sessions in the crate documentation of `livepeer-gateway`, run as they are written there.
+//! Runs the example sessions in the crate documentation of `livepeer-gateway`.
 //!
 //! Does not: test the agent, which these sessions do not use.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(unreachable_pub, reason = "the sessions are written as a library would have them")]
+#![allow(unreachable_pub, reason = "the examples are public functions, as in a library")]
 
 #[path = "gateway_sessions/best_of.rs"]
 mod best_of;
@@ -32,7 +32,7 @@ async fn segments(count: usize) -> Vec<Bytes> {
     let mut pieces = units.pieces();
     let mut segments: Vec<Vec<u8>> = Vec::new();
     loop {
-        let piece = pieces.next().await.expect("the camera goes on");
+        let piece = pieces.next().await.expect("the camera sends frames");
         if piece.place == TsPiecePlace::Begin {
             if segments.len() == count {
                 return segments.into_iter().map(Bytes::from).collect();
@@ -74,7 +74,7 @@ async fn a_session_with_a_signer_pays_while_video_flows() {
     let url = url(&sandbox);
     let run = with_signer::with_signer(&url, signer, video, stop);
     let watch = async {
-        // The first one opens the job.
+        // The first payment starts the job; the second one is for video.
         assert!(sandbox.wait(LIMIT, || sandbox.ledger().payments() >= 2).await);
         drop(stopper);
     };
@@ -85,7 +85,7 @@ async fn a_session_with_a_signer_pays_while_video_flows() {
 }
 
 #[tokio::test]
-async fn a_selection_passes_over_an_orchestrator_that_starts_no_job() {
+async fn selection_continues_after_an_orchestrator_that_cannot_start_the_job() {
     let (bad, good) = (Sandbox::start(Options::default()), Sandbox::start(Options::default()));
     let (bad, good) = (bad.unwrap(), good.unwrap());
     bad.always(Failure::Start(StartFailure::Worker("no memory".to_owned())));
@@ -102,7 +102,7 @@ async fn a_selection_passes_over_an_orchestrator_that_starts_no_job() {
 }
 
 #[tokio::test]
-async fn a_selection_without_candidates_names_the_reasons() {
+async fn selection_without_a_usable_orchestrator_fails_with_the_reasons() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let gone = url(&sandbox);
     sandbox.stop();

@@ -35,8 +35,8 @@ use resilience::sanitize::is_harmful;
 const TIME: Duration = Duration::from_secs(1);
 /// The additional time for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
-/// The most that an attacker can send before the connection is closed: the bytes that the program reads, and the socket
-/// buffers of the loopback device.
+/// The maximum of bytes that an attacker can send before the connection is closed: what the program reads, and what the
+/// socket buffers of the loopback device hold.
 const BUFFERED: u64 = 16 << 20;
 
 fn network() -> Network {
@@ -82,7 +82,7 @@ async fn call(
 
 /// Asserts that the attack gives an error with these words, with and without TLS, for GET and POST.
 async fn check_call(words: &str, fault: Fault, parts: &[Part]) {
-    // Where the time does not matter, a busy machine gets more of it.
+    // Where the test is not about time, a long limit lets a busy machine finish.
     let time = if words.starts_with("no complete answer within") { TIME } else { CALL_TIME };
     for (begin, method) in [(Begin::Http, Method::GET), (Begin::Https, Method::POST)] {
         let error = call(begin, method, time, parts.to_vec()).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_call_ends_at_chunks_without_end() {
         check_call("no HTTP answer", Fault::Retry, &parts).await;
     }
     check_call("no HTTP answer", Fault::Retry, &[chunked.clone(), bytes("1;"), forever("x")]).await;
-    // These chunks are dropped as they arrive, until the time limit.
+    // The client discards trailers as they arrive, until the time limit.
     let trailers = vec![chunked, bytes("0\r\n"), forever("X-Attack: a\r\n")];
     let attacker = Attacker::start(Begin::Http, trailers);
     let call = HttpRequest::get(url(&attacker.http())).within(TIME);
@@ -207,7 +207,7 @@ async fn a_call_ends_at_garbage() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn a_redirect_is_not_followed() {
     let other = Attacker::start(Begin::Http, vec![bytes(format!("{OK}\r\n"))]);
     for code in [301, 302, 303, 307, 308] {
         let location = format!("Location: {}/\r\nContent-Length: 0\r\n\r\n", other.http());
@@ -215,7 +215,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
         let answer = call(Begin::Http, Method::POST, CALL_TIME, vec![answer]).await.unwrap();
         assert_eq!(answer.status, code);
     }
-    // One that never ends.
+    // A redirect whose head never ends.
     let endless = [bytes("HTTP/1.1 302 x\r\nLocation: /"), forever("a")];
     check_call("no HTTP answer", Fault::Retry, &endless).await;
     assert!(other.is_untouched());
@@ -262,7 +262,7 @@ async fn an_info_ends_at_floods_of_frames() {
 
 #[tokio::test]
 async fn an_info_ends_at_endless_headers() {
-    // A header that is in no table: a literal name and value.
+    // A header without an index of the HPACK tables: a literal name and value.
     let mut literal = vec![0x00, 10];
     literal.extend(b"x-attacker");
     literal.extend([100]);
@@ -297,7 +297,7 @@ async fn an_info_ends_at_garbage_and_at_goaway() {
     for garbage in [
         b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         b"\x00\xff\x1b[2J".repeat(100),
-        frame(0, 0, 99, b"a stream that is none"),
+        frame(0, 0, 99, b"a stream that does not exist"),
         frame(5, END_HEADERS, 1, &[0, 0, 0, 2, 0x88]), // PUSH_PROMISE
         frame(3, 0, 1, &[0, 0, 0, 8]),                 // RST_STREAM
         frame(0xff, 0xff, u32::MAX, &[0xff; 16 << 10]),
@@ -312,7 +312,7 @@ async fn an_info_ends_at_garbage_and_at_goaway() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_decoded_and_harmless() {
+async fn the_text_of_a_grpc_refusal_is_decoded_and_sanitized() {
     let mut block = vec![0x88, 0x00, 11];
     block.extend(b"grpc-status");
     block.extend([2, b'1', b'4']);
@@ -330,7 +330,7 @@ async fn a_refusal_is_decoded_and_harmless() {
 // Single-shot runners, discovery, signers
 // ---------------------------------------------------------------------------------------------
 
-/// Answers a call of a single-shot runner with the attack, and asserts these words in the outcome.
+/// Answers the call of a single-shot job with the attack, and asserts that the outcome contains `words`.
 async fn check_single(words: &str, parts: &[Part]) {
     let attacker = Attacker::start(Begin::Http, parts.to_vec());
     let runner = Runner {
@@ -353,12 +353,12 @@ async fn check_single(words: &str, parts: &[Part]) {
         }
         Ok::<usize, RunnerError>(length)
     };
-    let called = tokio::time::timeout(CALL_TIME, called).await.expect("it ends");
+    let called = tokio::time::timeout(CALL_TIME, called).await.expect("the call ends");
     check_line(&called.expect_err("an attack"), words);
 }
 
 #[tokio::test]
-async fn a_single_shot_runner_that_attacks_is_left() {
+async fn the_agent_leaves_a_single_shot_runner_that_attacks() {
     let words = "no HTTP answer";
     check_single(words, &[forever("HTTP/1.1 100 Continue\r\n\r\n")]).await;
     check_single(words, &[bytes(OK), forever("X-Attack: a\r\n")]).await;
@@ -371,7 +371,7 @@ async fn a_single_shot_runner_that_attacks_is_left() {
     check_single("it failed (500", &[refusal, bytes("\x1b[2J\r\nINFO all is well")]).await;
 }
 
-/// Attacks that end at once.
+/// Attacks that each fail a call at once, without waiting for its time limit.
 fn quick_attacks() -> Vec<Attacker> {
     let chunked = bytes(format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));
     [
@@ -387,7 +387,7 @@ fn quick_attacks() -> Vec<Attacker> {
 }
 
 #[tokio::test]
-async fn discovery_goes_on_to_the_next_strategy() {
+async fn after_an_attack_discovery_uses_the_next_strategy() {
     let list = r#"[{"address":"https://good.example"}]"#;
     let good = format!("{OK}Connection: close\r\nContent-Length: {}\r\n\r\n{list}", list.len());
     let good = Attacker::start(Begin::Http, vec![bytes(good)]);
@@ -407,7 +407,7 @@ async fn discovery_goes_on_to_the_next_strategy() {
 }
 
 #[tokio::test]
-async fn the_next_signer_is_asked() {
+async fn after_an_attack_the_next_signer_is_asked() {
     let signature =
         format!(r#"{{"address":"0x{}","signature":"0x{}"}}"#, "ab".repeat(20), "cd".repeat(65));
     let length = signature.len();
@@ -422,7 +422,7 @@ async fn the_next_signer_is_asked() {
         };
         let error = signers(vec![base(attacker)]).signature().await.unwrap_err();
         check_line(&error, "127.0.0.1:");
-        // A refusal of this session alone is an answer; after any other failure the next signer is asked.
+        // After a refusal of this session only, no other signer is asked; after any other failure the next one is.
         if error.retry_after().is_some() {
             let signature = signers(vec![base(attacker), base(&good)]).signature().await.unwrap();
             assert!(signature.payer().starts_with("0xabab"));

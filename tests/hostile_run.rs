@@ -30,10 +30,10 @@ use prost::Message;
 use sandbox::{Options, Sandbox};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// From the start of the process to the first whole segment of video, with attackers that cost no time: 2 s on an
-/// idle machine, and what a busy one with a debug build may take.
+/// The maximum time from the start of the process to the first whole segment of video, if the attackers cause no delay:
+/// 2 s on an idle machine, and 8 s more for a busy machine and a debug build.
 const LIVE: Duration = Duration::from_secs(10);
-/// The most that attackers may add to the agent's memory, in KiB.
+/// The maximum by which attackers may increase the agent's memory, in KiB.
 const GROWTH: u64 = 12 << 10;
 
 /// The peak memory of the process, in KiB.
@@ -43,10 +43,10 @@ fn peak(edge: &Edge) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Runs a job with these orchestrators before a good one; how long it took to be live there, its memory, and all
-/// that was said.
+/// Runs a job with these orchestrators before a good one. Returns the time until the job was live at the good one, the
+/// peak memory in KiB, and the log.
 async fn run(hostile: &[String]) -> (Duration, u64, String) {
-    // An orchestrator that has loaded the model is asked first.
+    // The agent asks an orchestrator that has loaded the model first, so the good one has not.
     let good = Sandbox::start(Options { warm: false, ..Options::default() }).unwrap();
     let urls = [hostile, &[good.url()]].concat().join(",");
     let job = ["run", "--orchestrator.urls", &urls, "--job.model", "m"];
@@ -75,7 +75,7 @@ fn check_log(log: &str) {
     }
 }
 
-/// An orchestrator whose info is good and sends calls to `calls`.
+/// An orchestrator whose info is valid, and names `calls` as the address for all calls.
 fn lure(calls: String) -> String {
     let models = BTreeMap::from([(
         "m".to_owned(),
@@ -95,7 +95,7 @@ fn lure(calls: String) -> String {
     answers(info.encode_to_vec())
 }
 
-/// An orchestrator that answers with this message.
+/// Starts an orchestrator that answers every request with this message. Returns its URL.
 fn answers(message: Vec<u8>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -174,8 +174,8 @@ async fn hostile_infos_do_not_delay_the_job_on_a_good_orchestrator() {
 
 #[tokio::test]
 async fn messages_that_grow_when_decoded_take_bounded_memory() {
-    // Messages full of empty entries, each of which takes much more memory when it is decoded. All of them are offers,
-    // which are kept until the job runs elsewhere.
+    // Messages full of empty entries, each of which takes much more memory when decoded. The agent takes each message
+    // for an offer, and keeps all offers until the job runs on another orchestrator.
     let usual = usual().await;
     for unit in [
         &[0x92, 0x02, 0x00][..],               // nodes: ""
@@ -193,7 +193,8 @@ async fn messages_that_grow_when_decoded_take_bounded_memory() {
     }
 }
 
-/// An attacker that answers the start of a job so; live within `most`.
+/// Asserts that the job is live on the good orchestrator within `most` although an attacker answers its start with
+/// these parts.
 async fn check_start(most: Duration, parts: Vec<Part>) {
     let usual = usual().await;
     let attacker = Attacker::start(Begin::Http, parts);
@@ -208,19 +209,19 @@ async fn check_start(most: Duration, parts: Vec<Part>) {
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
 #[tokio::test]
-async fn a_start_that_drips_ends_after_the_limit_of_an_answer() {
+async fn a_start_that_drips_ends_at_the_time_limit_of_an_answer() {
     let parts = vec![drip(format!("{OK}X: aaaaaaaa"))];
     check_start(LIVE + ANSWER_TIME, parts).await;
 }
 
 #[tokio::test]
-async fn a_start_of_interim_answers_ends_after_the_limit_of_an_answer() {
+async fn a_start_with_endless_interim_answers_ends_at_the_time_limit_of_an_answer() {
     let parts = vec![forever("HTTP/1.1 100 Continue\r\n\r\n")];
     check_start(LIVE + ANSWER_TIME, parts).await;
 }
 
 #[tokio::test]
-async fn other_attacks_on_a_start_cost_no_time() {
+async fn other_attacks_on_a_start_cause_no_delay() {
     let nested = "[{\"\":".repeat(150_000);
     let nested = format!("{OK}Content-Length: {}\r\n\r\n{nested}", nested.len());
     let escapes = "HTTP/1.1 500 \x1b[2J\r\n\r\n\x1b[2J\r\nINFO all is well";

@@ -1,9 +1,9 @@
 //! Publisher and subscriber against the real trickle server of go-livepeer, over HTTP and HTTPS.
 //!
-//! `tests/interop/` is a small Go program around its package `trickle`; it is built here, outside the tree. Go is
-//! installed by `cross/setup.sh --go`; with `INTEROP_GO=required`, as in CI, a missing Go fails the test. The module
-//! comes from Go's proxy, or from a checkout of go-livepeer that `INTEROP_SOURCE` names. The test is skipped where
-//! the proxy refuses the module.
+//! The server is the small Go program in `tests/interop/`, which uses the package `trickle` of go-livepeer. The test
+//! builds it outside the source tree. `cross/setup.sh --go` installs Go; with `INTEROP_GO=required`, as in CI, a
+//! missing Go fails the test. The module comes from Go's proxy, or from a checkout of go-livepeer that `INTEROP_SOURCE`
+//! names. If the proxy refuses the module, the test is skipped.
 //!
 //! Does not: test the sandbox; `trickle_sandbox` runs the same scenarios against it.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
@@ -31,7 +31,7 @@ enum Missing {
 /// Builds the server. Returns its path, or why it cannot be built.
 fn build() -> Result<PathBuf, Missing> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-    // Go completes go.mod and go.sum; that must not happen in the tree.
+    // Go changes go.mod and go.sum while it builds, so it builds a copy outside the source tree.
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop");
     fs::create_dir_all(&place).expect("a directory");
     for file in ["go.mod", "main.go"] {
@@ -53,13 +53,13 @@ fn build() -> Result<PathBuf, Missing> {
         .stdin(Stdio::null())
         .output();
     match built {
-        Err(error) => Err(Missing::Go(format!("Go is not there ({error}); install golang-go"))),
+        Err(error) => Err(Missing::Go(format!("Go is not installed ({error}); install golang-go"))),
         Ok(output) if output.status.success() => Ok(server),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
-            // Anything but a refusal of the module is a fault of the program beside this test.
+            // Any other failure than a refused module is a mistake in the Go program.
             assert!(text.contains("github.com/livepeer/go-livepeer@"), "{text}");
-            Err(Missing::Module(format!("the Go module cannot be had: {text}")))
+            Err(Missing::Module(format!("the Go module cannot be downloaded: {text}")))
         }
     }
 }
@@ -128,7 +128,7 @@ async fn everything(program: &Path, secure: bool) {
     let base = server.base();
     let (mut mortal, mut doomed) =
         (GoServer::start(program, secure), GoServer::start(program, secure));
-    // 42 ms between pieces make 20 s.
+    // With 42 ms between pieces, this takes 20 s.
     tokio::join!(
         trickle_scenarios::byte_exact(&base, "exact", Duration::from_millis(42)),
         trickle_scenarios::idle_pre_connect(&base, "idle", Duration::from_secs(25)),

@@ -19,7 +19,8 @@ fn ffmpeg(directory: &Path, arguments: &str) -> Output {
     Command::new("ffmpeg").current_dir(directory).args(arguments).output().expect("ffmpeg")
 }
 
-/// The number of frames after libav dropped corrupt packets, and whether it reported corrupt or missing packets.
+/// Reads a file with libav. Returns the number of frames without those of corrupt packets, and whether libav reported
+/// corrupt or missing packets.
 fn read(directory: &Path, file: &str) -> (usize, bool) {
     let arguments = format!(
         "-v debug -fflags +discardcorrupt -i {file} -map 0:v -fps_mode passthrough -f framemd5 -"
@@ -46,7 +47,10 @@ fn libav_finds_nothing_missing_in_joined_segments_and_reads_every_frame() {
         (0..SECONDS).map(|n| fs::read(directory.join(format!("{n}.ts"))).unwrap()).collect();
     fs::write(directory.join("apart.ts"), segments.concat()).unwrap();
     let (frames, is_broken) = read(&directory, "apart.ts");
-    assert!(is_broken && frames < FRAMES, "{frames} frames: this does not show the fault any more");
+    assert!(
+        is_broken && frames < FRAMES,
+        "{frames} frames: the concatenated segments no longer show the fault"
+    );
 
     let mut joiner = Joiner::new();
     let mut joined = Vec::new();

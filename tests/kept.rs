@@ -1,5 +1,5 @@
-//! A start of the service with a refused configuration: the last one that worked runs, and log, status and exit codes
-//! show it.
+//! Starts of the service with a refused configuration: the agent runs the last working configuration, which log, status
+//! and exit codes show.
 //!
 //! Does not: run under systemd; the test listens at its notification socket.
 #![cfg(feature = "sandbox")]
@@ -18,7 +18,7 @@ use sandbox::{Handle, Options, Sandbox};
 /// The start of the status while the last working configuration runs.
 const OLD: &str = "configuration refused, the one that worked last runs (";
 
-/// A device with its configuration and its state directory, which are removed with it.
+/// The configuration and the state directory of a device. Both are removed when the value is dropped.
 struct Device {
     folder: PathBuf,
     manager: Manager,
@@ -48,7 +48,7 @@ impl Device {
         fs::write(self.file(), text).unwrap();
     }
 
-    /// A start by the service manager, with more arguments and environment variables.
+    /// Starts the agent as the service manager does, with additional arguments and environment variables.
     fn start(&self, more: &[&str], environment: &[(&str, &str)]) -> Edge {
         let (file, state) = (self.file(), self.folder.join("state"));
         let own =
@@ -57,7 +57,7 @@ impl Device {
         Edge::start_with(&arguments, &[&own, environment].concat())
     }
 
-    /// A start by hand.
+    /// Runs the program without a service manager, as a user does.
     fn by_hand(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
             .args(arguments)
@@ -116,7 +116,7 @@ async fn the_last_working_configuration_runs_in_place_of_a_refused_one() {
     assert!(status.contains("video.codec: no such key"), "{status}");
     segments(&only, before + 1).await;
 
-    // A start by hand reports the mistake.
+    // Without a service manager, the mistake is an error.
     let file = device.file();
     let file = file.to_str().unwrap();
     for arguments in [&["run", "--config", file][..], &["check-config", file]] {
@@ -138,11 +138,16 @@ async fn the_last_working_configuration_runs_in_place_of_a_refused_one() {
     assert!(status.starts_with("configuration refused, the previous one runs ("), "{status}");
     assert!(status.contains("job.modell: no such key"), "{status}");
     stop(edge);
-    assert_eq!(fs::read_to_string(device.kept()).unwrap(), kept, "nothing else has worked");
+    assert_eq!(
+        fs::read_to_string(device.kept()).unwrap(),
+        kept,
+        "no other configuration has worked, so the saved one is unchanged"
+    );
 }
 
 #[tokio::test]
-async fn a_wrong_variable_a_missing_file_and_an_unusable_output_are_refused_like_a_wrong_key() {
+async fn the_last_working_configuration_also_runs_after_a_wrong_variable_a_missing_file_or_an_unusable_output()
+ {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     let runs_for = |reason: &str| {
         let is_so = |s: &str| s.starts_with(OLD) && s.contains(reason) && s.contains("; live at ");
@@ -163,7 +168,7 @@ async fn a_wrong_variable_a_missing_file_and_an_unusable_output_are_refused_like
 }
 
 #[tokio::test]
-async fn a_configuration_that_never_worked_is_not_kept() {
+async fn a_configuration_that_never_worked_is_not_saved() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     device.keep(&good(&only));
     let gone = {
@@ -178,7 +183,7 @@ async fn a_configuration_that_never_worked_is_not_kept() {
 }
 
 #[test]
-fn a_refused_file_with_a_refused_kept_configuration_ends_the_start() {
+fn the_start_fails_if_the_file_and_the_saved_configuration_are_both_refused() {
     let device = Device::new();
     device.keep("[job]\nmodell = \"m\"\n");
     device.write(
@@ -193,7 +198,7 @@ fn a_refused_file_with_a_refused_kept_configuration_ends_the_start() {
 }
 
 #[tokio::test]
-async fn a_key_of_an_earlier_version_is_ignored_wherever_it_stands() {
+async fn a_key_of_an_earlier_version_is_ignored_in_each_place_with_a_warning() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     let old = "[source]\ncredential-file = \"/nowhere\"\n";
     device.write(&format!("{}{old}", good(&only)));
@@ -215,7 +220,7 @@ async fn a_key_of_an_earlier_version_is_ignored_wherever_it_stands() {
     segments(&only, 1).await;
     stop(edge);
 
-    // The kept configuration may also have the key.
+    // The saved configuration may contain the key too.
     device.keep(&format!("{}{old}", good(&only)));
     device.write("");
     let mut edge = device.start(&[], &[]);

@@ -26,7 +26,7 @@ fn start(at: &[&Handle], more: &[&str]) -> Edge {
     Edge::start(&[&job[..], &SMALL, more].concat())
 }
 
-/// Waits until so many segments are complete.
+/// Waits until the orchestrator has received `count` complete segments.
 async fn segments(sandbox: &Handle, count: u64) {
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= count).await, "{count}");
 }
@@ -51,7 +51,7 @@ fn stop(edge: Edge, at: &[&Handle]) -> String {
 }
 
 #[tokio::test]
-async fn a_lost_job_goes_on_at_the_spare_with_the_same_parameters() {
+async fn a_lost_job_continues_on_another_orchestrator_with_the_same_parameters() {
     let (one, other) = (sandbox(), sandbox());
     let mut edge = start(&[&one, &other], &["--job.params", r#"{"prompt":"a cat"}"#]);
     let line = edge.hear("started, model m");
@@ -68,7 +68,7 @@ async fn a_lost_job_goes_on_at_the_spare_with_the_same_parameters() {
 }
 
 #[tokio::test]
-async fn each_start_is_a_request_of_its_own_whose_parameters_may_set_the_size() {
+async fn each_start_has_a_new_request_id_and_its_parameters_may_set_the_size() {
     let only = sandbox();
     let first = r#"{"width":768,"height":512}"#;
     let edge = start(&[&only], &["--job.params", first, "--log.level", "debug"]);
@@ -91,7 +91,7 @@ async fn each_start_is_a_request_of_its_own_whose_parameters_may_set_the_size() 
 }
 
 #[tokio::test]
-async fn the_only_orchestrator_gets_the_job_again() {
+async fn a_lost_job_is_started_again_on_the_only_orchestrator() {
     let only = sandbox();
     let mut edge = start(&[&only], &[]);
     for lost in 1..=2 {
@@ -105,7 +105,7 @@ async fn the_only_orchestrator_gets_the_job_again() {
 }
 
 #[tokio::test]
-async fn an_orchestrator_that_comes_later_gets_the_job() {
+async fn an_orchestrator_that_becomes_reachable_later_gets_the_job() {
     let address = {
         let gone = sandbox();
         gone.address()
@@ -121,7 +121,7 @@ async fn an_orchestrator_that_comes_later_gets_the_job() {
 }
 
 #[tokio::test]
-async fn a_camera_that_breaks_is_opened_again_and_the_job_goes_on() {
+async fn a_camera_that_fails_is_opened_again_and_the_job_continues() {
     let only = sandbox();
     let mortal = "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1";
     let more = ["--source.kind", "pipeline", "--source.fragment", mortal];
@@ -137,7 +137,7 @@ async fn a_camera_that_breaks_is_opened_again_and_the_job_goes_on() {
 }
 
 #[tokio::test]
-async fn a_lost_camera_ends_the_job_at_once_with_stop() {
+async fn with_on_camera_loss_stop_a_lost_camera_ends_the_job_at_once() {
     let only = sandbox();
     // The camera opens only once.
     let file = temporary("once");
@@ -158,7 +158,7 @@ async fn a_lost_camera_ends_the_job_at_once_with_stop() {
 }
 
 #[tokio::test]
-async fn a_camera_that_is_not_there_yet_is_waited_for_without_a_job() {
+async fn no_job_is_started_before_the_camera_gives_video() {
     let only = sandbox();
     let file = temporary("not-yet");
     fs::create_dir(&file).unwrap();
@@ -179,7 +179,7 @@ async fn a_camera_that_is_not_there_yet_is_waited_for_without_a_job() {
 }
 
 #[tokio::test]
-async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_job() {
+async fn a_reload_to_a_camera_that_does_not_open_starts_no_job_until_it_opens() {
     let only = sandbox();
     let (file, blocked) = (temporary("edge-no-camera.toml"), temporary("blocked"));
     fs::create_dir(&blocked).unwrap();
@@ -210,7 +210,7 @@ async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_j
 }
 
 #[tokio::test]
-async fn refused_parameters_are_a_warning_and_stay_in_the_status() {
+async fn refused_parameters_are_logged_and_shown_in_the_status() {
     let (only, manager) = (sandbox(), Manager::new());
     let file = temporary("model.toml");
     write(&file, &only, "params = { effect = \"filesink location=x\" }\n");
@@ -221,7 +221,7 @@ async fn refused_parameters_are_a_warning_and_stay_in_the_status() {
     assert!(line.starts_with("WARN ") && line.contains(&only.address().to_string()), "{line}");
     let live = format!("live at {}", only.address());
     manager.status(|status| *status == format!("{live}; {words}"));
-    // Other parameters are sent again.
+    // After a refusal, changed parameters are sent.
     write(&file, &only, "params = { effect = \"none\" }\n");
     edge.signal("HUP");
     manager.status(|status| status == live);
@@ -243,8 +243,8 @@ async fn parameters_that_change_while_a_job_is_started_are_sent_once_it_runs() {
     edge.signal("HUP");
     edge.hear("SIGHUP: parameters changed");
     edge.hear("no job runs: the next one gets the parameters");
-    assert_eq!(only.counters().jobs, 0, "it is being started still");
-    // The log says that the parameters wait; whether they arrive is known later.
+    assert_eq!(only.counters().jobs, 0, "the job is still being started");
+    // The log only says that the parameters are queued, since their arrival is not known yet.
     edge.hear("parameters queued for the job's control channel");
     let sent = |message: &str| message.contains("a dog");
     assert!(only.until(LIMIT, |record| record.controls().any(sent)).await);
@@ -253,7 +253,7 @@ async fn parameters_that_change_while_a_job_is_started_are_sent_once_it_runs() {
 }
 
 #[test]
-fn a_service_without_a_job_says_why() {
+fn the_status_of_a_service_without_a_job_has_the_reason() {
     let manager = Manager::new();
     let url = format!("https://127.0.0.1:{}", peers::nobody());
     let job = ["run", "--orchestrator.urls", &url, "--job.model", "m"];
@@ -274,7 +274,7 @@ fn write(file: &Path, at: &Handle, more: &str) {
 }
 
 #[tokio::test]
-async fn a_new_configuration_restarts_the_changed_parts_and_a_wrong_one_none() {
+async fn a_reload_restarts_only_changed_parts_and_a_wrong_configuration_none() {
     let (one, other) = (sandbox(), sandbox());
     let file = temporary("edge.toml");
     write(&file, &one, "params = { prompt = \"a cat\" }\n");
@@ -301,7 +301,7 @@ async fn a_new_configuration_restarts_the_changed_parts_and_a_wrong_one_none() {
     edge.hear("SIGHUP: camera changed");
     let before = one.counters().segments;
     segments(&one, before + 3).await;
-    assert_eq!(one.counters().jobs, 1, "the job goes on");
+    assert_eq!(one.counters().jobs, 1, "the job still runs");
 
     write(&file, &other, camera);
     edge.signal("HUP");
@@ -313,7 +313,7 @@ async fn a_new_configuration_restarts_the_changed_parts_and_a_wrong_one_none() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_lost_twice_arrive_in_their_order_and_the_job_goes_on() {
+async fn parameters_whose_posts_fail_arrive_in_order_and_the_job_continues() {
     let only = sandbox();
     let control = |then| Failure::Post { role: Role::Control, after: 1, then };
     only.once(control(Break::Reset));
@@ -331,7 +331,7 @@ async fn parameters_that_are_lost_twice_arrive_in_their_order_and_the_job_goes_o
     let sent: Vec<String> = only.look(|record| record.controls().map(str::to_owned).collect());
     let updates: Vec<&String> = sent.iter().filter(|text| text.contains("prompt")).collect();
     assert!(updates[0].contains("a dog") && updates[1].contains("a cow"), "{updates:?}");
-    // Longer than an outage may last.
+    // Six segments take longer than a channel may fail before the job is given up.
     let before = only.counters().segments;
     segments(&only, before + 6).await;
     assert_eq!(only.counters().jobs, 1);

@@ -32,7 +32,7 @@ fn small() -> Options {
     Options { encoder, ..options(Source::Test, (320, 180), 400_000) }
 }
 
-/// The user's fragment, throttled so that a reader on a busy machine keeps up.
+/// A configuration with this pipeline fragment, at a low bitrate.
 fn fragment(fragment: &str) -> Options {
     Options { source: Source::Pipeline { fragment: fragment.into() }, ..small() }
 }
@@ -86,7 +86,7 @@ fn check_decodes_alone(segments: &[Vec<u8>]) {
 }
 
 #[test]
-fn the_test_source_gives_segments_that_stand_alone() {
+fn each_segment_of_the_test_source_decodes_alone() {
     let (segments, counts, units) = block_on(async {
         let capture = Capture::start(&small(), AccessUnits::new()).unwrap();
         capture.access_units().time_frames();
@@ -96,7 +96,7 @@ fn the_test_source_gives_segments_that_stand_alone() {
         let last = units.last().unwrap().pts.unwrap();
         assert!(
             capture.access_units().entered(last).is_some(),
-            "the time at which the frame entered is known"
+            "the capture time of the frame is known"
         );
         let counts = capture.counts();
         capture.stop().await;
@@ -112,7 +112,7 @@ fn the_test_source_gives_segments_that_stand_alone() {
 }
 
 #[test]
-fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
+fn a_new_capture_after_a_failed_one_begins_a_new_segment() {
     let mortal = fragment(
         "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=24/1 \
          ! identity error-after=30",
@@ -133,7 +133,7 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
                     _ => segments.last_mut().unwrap().extend_from_slice(&piece.bytes),
                 }
                 if segments.len() == before + 3 {
-                    // The last capture is stopped in mid-segment; what it gave until then is still read.
+                    // The last capture is stopped in mid-segment. Its frames until then are still read.
                     units.await_next(false);
                     break;
                 }
@@ -146,7 +146,7 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
                 segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
             }
         }
-        // Media time rises over all segments, and each begins with its tables and a key frame.
+        // Timestamps rise over all segments, and each segment begins with its tables and a key frame.
         check_channel(&segments);
         check_decodes_alone(&segments);
     });
@@ -164,7 +164,7 @@ fn frames_of_an_older_capture_are_dropped() {
         let mut pieces = units.pieces();
         older.stop().await;
         let segments = segments(&mut pieces, 3).await;
-        // The segments hold no frame of the older capture, and its end does not end a segment.
+        // No segment contains a frame of the older capture, and the end of that capture does not end a segment.
         check_live_steps(&check_channel(&segments), 24);
         newer.stop().await;
     });
@@ -192,8 +192,9 @@ fn a_fragment_of_raw_video_is_encoded_whole() {
 }
 
 #[test]
-fn h264_passes_through_with_natural_keys_only() {
-    // A key frame every half second, in AVC format and without delimiters, so that the parser is needed.
+fn h264_passes_through_and_segments_begin_at_its_own_key_frames() {
+    // The H.264 has a key frame every half second, is in AVC format and has no delimiters, so the parser must convert
+    // it.
     let options = fragment(
         "videotestsrc num-buffers=120 ! video/x-raw,format=I420,width=320,height=180,framerate=24/1 \
          ! identity sleep-time=3000 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 \
@@ -226,7 +227,7 @@ fn film(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_file_is_paced_and_comes_whole() {
+fn a_file_is_sent_whole_and_in_real_time() {
     let path = film("a \"film\" ! 'x'.mkv");
     let options = Options { source: Source::File { path: path.clone(), repeat: false }, ..small() };
     let began = std::time::Instant::now();
@@ -244,13 +245,13 @@ fn a_file_is_paced_and_comes_whole() {
 }
 
 #[test]
-fn a_repeated_file_continues_in_time() {
+fn the_timestamps_of_a_repeated_file_continue() {
     let path = film("repeated.mkv");
     let options = Options { source: Source::File { path: path.clone(), repeat: true }, ..small() };
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
-        // The film has 2.5 s, so the segments contain its second and third round. Each round begins with a key frame;
-        // the segmenter need not begin a segment there.
+        // The film lasts 2.5 s, so six segments include its second and third round. Each round begins with a key frame,
+        // but a segment does not have to begin there.
         let segments = segments(&mut capture.pieces(), 6).await;
         let units = check_channel(&segments);
         check_steps(&units, 24);
@@ -262,7 +263,7 @@ fn a_repeated_file_continues_in_time() {
 }
 
 #[test]
-fn a_clip_in_422_is_transcoded() {
+fn a_h264_file_in_422_is_encoded_again() {
     let clip = temporary("clip-422.ts");
     stream::make(&format!(
         "mpegtsmux name=mux ! filesink location={} \
@@ -325,7 +326,7 @@ fn a_late_reader_begins_at_the_newest_key_frame() {
 }
 
 #[test]
-fn media_time_continues_over_captures() {
+fn timestamps_continue_over_captures() {
     let options = fragment(
         "videotestsrc num-buffers=48 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
     );
@@ -335,7 +336,8 @@ fn media_time_continues_over_captures() {
         let mut pieces = first.pieces();
         let _second = Capture::start(&options, first.access_units().clone()).unwrap();
         all.extend(segments(&mut pieces, usize::MAX).await);
-        // Two muxers, as for two jobs: the counters start at 0 again, the times continue.
+        // Each job has its own muxer: with the second one the continuity counters start at 0 again, but the timestamps
+        // continue.
         let units: Vec<_> = all.iter().flat_map(|segment| units(segment)).collect();
         assert_eq!(units.len(), 96);
         check_steps(&units, 24);
@@ -345,7 +347,7 @@ fn media_time_continues_over_captures() {
 #[track_caller]
 fn check_start_fails(options: &Options, expected: &MediaError) {
     let error =
-        Capture::start(options, AccessUnits::new()).map(drop).expect_err("it must not start");
+        Capture::start(options, AccessUnits::new()).map(drop).expect_err("the start must fail");
     assert_eq!(&error, expected);
 }
 
@@ -426,7 +428,7 @@ fn input_without_video_ends_with_its_reason() {
     });
 }
 
-/// H.264 without a container, at the camera's pace, as a camera program writes it into a pipe.
+/// The input is H.264 without a container, in real time, as a camera program writes it to a pipe.
 #[test]
 fn frames_without_times_are_stamped_by_their_arrival() {
     use std::os::fd::AsRawFd;
@@ -452,7 +454,7 @@ fn frames_without_times_are_stamped_by_their_arrival() {
 }
 
 #[test]
-fn a_stuck_element_does_not_hold_up_the_stop() {
+fn a_stuck_element_does_not_delay_the_stop() {
     block_on(async {
         let stuck = "videotestsrc is-live=true ! identity sleep-time=20000000";
         let (capture, mut pieces) = start(&fragment(stuck));
@@ -496,7 +498,7 @@ fn a_transform_keeps_times_and_frames() {
 #[test]
 fn a_wrong_effect_is_named() {
     let start =
-        |effect| Transform::start(effect, &small()).map(drop).expect_err("it must not start");
+        |effect| Transform::start(effect, &small()).map(drop).expect_err("the start must fail");
     assert_eq!(start("nosucheffect"), MediaError::MissingElement("nosucheffect".into()));
     assert!(matches!(start("videobalance !"), MediaError::Fragment(_)));
 }

@@ -1,5 +1,5 @@
-//! Sends sound with the video: GStreamer and libav decode it, it is in sync, and the failure of a microphone does not
-//! affect the video.
+//! Sound that is sent with the video: GStreamer and libav decode it, sound and pictures are in sync, and the failure of
+//! a microphone does not affect the video.
 //!
 //! Does not: need a sound card or a camera; the fakes note the times of their first buffers.
 #![allow(
@@ -35,7 +35,7 @@ use scratch::temporary;
 /// The largest distance between a sound and its picture, in seconds.
 const APART: f64 = 0.040;
 
-/// The running time of each fake's first buffer.
+/// The running time at which each fake element sent its first buffer.
 static FIRST: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 
 fn note_first(name: String, info: &gst::PadProbeInfo<'_>) {
@@ -136,7 +136,7 @@ mod alsa {
                 let bin = bin.upgrade().unwrap();
                 let device = bin.imp().device.lock().unwrap().clone();
                 let nth = bin.imp().nth.load(Ordering::Relaxed);
-                // The note is for the element that was opened last.
+                // The times of the first and of later openings have different names.
                 if nth > 1 {
                     note_first(format!("{device} heard again"), info);
                 } else {
@@ -203,12 +203,13 @@ fn options(device: &str, codec: AudioCodec) -> Options {
     }
 }
 
-/// The first segments of a capture.
+/// Captures `most` segments.
 fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
     capture_as(options, most, false)
 }
 
-/// The same; `is_kept` also waits for the capture's end, as the agent does, so that lost sound comes back.
+/// Captures `most` segments. With `is_kept`, also polls the end of the capture, as the agent does: this poll is what
+/// brings lost sound back.
 fn capture_as(options: &Options, most: usize, is_kept: bool) -> Vec<Vec<u8>> {
     register();
     block_on(async {
@@ -297,14 +298,14 @@ fn check_sound(codec: AudioCodec, decoder: &str, name: &str) {
     let segments = capture(&options(name, codec), 4);
     let all = segments.concat();
     let (pictures, audio) = times(&all);
-    assert_eq!(pictures.len(), 96, "no picture is lost because of sound");
+    assert_eq!(pictures.len(), 96, "sound causes no loss of pictures");
     assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
     let span = |times: &[f64]| times.last().unwrap() - times[0];
     assert!(span(&audio) > span(&pictures) - 0.3, "{} s of sound", span(&audio));
     for (n, segment) in segments.iter().enumerate() {
         let (pictures, audio) = times(segment);
         assert!(audio.len() >= 30, "segment {n} has {} frames of audio", audio.len());
-        // Sound and pictures of the same time are near each other in the stream, so a reader needs little buffer.
+        // Sound and pictures of the same time are less than 0.5 s apart in the stream, so a reader needs little buffer.
         let near = |at: &f64| *at > pictures[0] - 0.5 && *at < pictures.last().unwrap() + 0.5;
         assert!(audio.iter().all(near), "segment {n}: {pictures:?} {audio:?}");
     }
@@ -336,12 +337,12 @@ fn check_libav(bytes: &[u8], codec: &str) {
 }
 
 #[test]
-fn opus_decodes_elsewhere_and_is_in_sync() {
+fn gstreamer_and_libav_decode_opus_in_sync() {
     check_sound(AudioCodec::Opus, "opusdec", "opus");
 }
 
 #[test]
-fn aac_decodes_elsewhere_and_is_in_sync() {
+fn gstreamer_and_libav_decode_aac_in_sync() {
     check_sound(AudioCodec::Aac, "aacparse ! avdec_aac", "aac");
 }
 
@@ -356,14 +357,14 @@ fn the_test_microphone_gives_ticks() {
 }
 
 #[test]
-fn a_microphone_that_is_not_there_costs_the_sound_only() {
+fn video_is_sent_without_sound_if_the_microphone_is_missing() {
     let segments = capture(&options("absent", AudioCodec::Opus), 2);
     let (pictures, audio) = times(&segments.concat());
     assert_eq!((pictures.len(), audio.len()), (48, 0));
 }
 
 #[test]
-fn a_microphone_that_hangs_costs_the_sound_only() {
+fn video_is_sent_without_sound_if_the_microphone_hangs() {
     let began = std::time::Instant::now();
     let segments = capture_as(&options("hung", AudioCodec::Opus), 5, true);
     let (pictures, audio) = times(&segments.concat());
@@ -373,7 +374,7 @@ fn a_microphone_that_hangs_costs_the_sound_only() {
 }
 
 #[test]
-fn a_microphone_that_dies_costs_the_sound_only() {
+fn video_continues_without_sound_if_the_microphone_fails() {
     let segments = capture(&options("dying", AudioCodec::Opus), 4);
     let (pictures, audio) = times(&segments.concat());
     assert_eq!(pictures.len(), 96);
@@ -397,7 +398,8 @@ fn check_comes_back(name: &str) {
     let frames: Vec<usize> = segments.iter().map(|segment| times(segment).1.len()).collect();
     assert!(frames[0] >= 30 && frames[7..].iter().all(|frames| *frames >= 40), "{frames:?}");
 
-    // The segments after the return are decoded alone; their times count from their own first picture.
+    // The segments after the return of the sound are decoded alone, so times count from the first picture of these
+    // segments.
     let tail = segments[6..].concat();
     let since = times(&tail).0[0] - pictures[0];
     let found: Vec<f64> = ticks(tail, "opusdec").iter().map(|at| at + since).collect();
@@ -408,12 +410,12 @@ fn check_comes_back(name: &str) {
 }
 
 #[test]
-fn sound_comes_back_when_its_microphone_is_plugged_in_again() {
+fn sound_returns_when_the_microphone_is_plugged_in_again() {
     check_comes_back("unplugged");
 }
 
 #[test]
-fn sound_comes_back_from_a_microphone_that_stalled() {
+fn sound_returns_after_a_microphone_stalled() {
     check_comes_back("silent");
 }
 
@@ -445,7 +447,7 @@ fn of_film(path: PathBuf, codec: AudioCodec) -> Options {
     }
 }
 
-/// Captures three rounds of a film of 2 s whose sound has this length, and checks ticks and duration.
+/// Captures three rounds of a film of 2 s whose sound lasts `sound` seconds, and checks ticks and duration.
 #[track_caller]
 fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
     let options = of_film(film(name, sound), codec);
@@ -474,7 +476,7 @@ fn sound_of_another_length_does_not_move_the_pictures() {
     check_film("short.mkv", 1, AudioCodec::Opus, "opusdec");
 }
 
-/// The log lines about sound that is not sent.
+/// A logger that collects the lines about sound that is not sent.
 struct Unsent(Mutex<Vec<String>>);
 
 static UNSENT: Unsent = Unsent(Mutex::new(Vec::new()));
@@ -495,7 +497,7 @@ impl log::Log for Unsent {
 }
 
 #[test]
-fn unwanted_sound_of_a_film_is_left_out_and_logged_once() {
+fn if_audio_is_none_the_sound_of_a_film_is_left_out_and_logged_once() {
     log::set_logger(&UNSENT).unwrap();
     log::set_max_level(log::LevelFilter::Info);
     let unheard = Options { audio: None, ..of_film(film("mute.mkv", 2), AudioCodec::Opus) };

@@ -1,4 +1,4 @@
-//! Captures from fake cameras: which one `auto` takes, which H.264 passes through, and a driver that hangs.
+//! Captures from fake cameras: which camera `auto` chooses, whose H.264 passes through, and a driver that hangs.
 //!
 //! Does not: need a camera.
 #![allow(
@@ -62,20 +62,20 @@ fn usb(device: &str, format: CameraFormat) -> Options {
     options(Source::V4l2 { device: device.into(), format })
 }
 
-/// The number of access units in the first two segments, and whether they passed through.
+/// Captures two segments. Returns the number of access units, and whether the camera's H.264 passed through.
 fn capture(options: &Options) -> (usize, bool) {
     let (units, passed) = two_segments(options);
     (units.len(), passed)
 }
 
-/// The formats that were asked for at `device`, in order.
+/// The formats that were requested from `device`, in order.
 fn taken(device: &str) -> Vec<String> {
     let taken = TAKEN.lock().unwrap();
     taken.iter().filter(|(from, _)| from == device).map(|(_, media)| media.clone()).collect()
 }
 
 #[test]
-fn h264_of_a_camera_passes_through_if_it_is_fit() {
+fn suitable_h264_of_a_camera_passes_through() {
     assert_eq!(capture(&usb(FIT, CameraFormat::Auto)), (48, true));
     assert_eq!(taken(FIT), ["video/x-h264"; 2], "measured, then captured");
     // The same camera is not measured again.
@@ -84,21 +84,24 @@ fn h264_of_a_camera_passes_through_if_it_is_fit() {
 }
 
 #[test]
-fn a_camera_whose_h264_has_b_frames_is_asked_for_mjpeg() {
+fn mjpeg_is_used_if_the_camera_s_h264_has_b_frames() {
     let (units, passed) = capture(&usb(B_FRAMES, CameraFormat::Auto));
     assert!(units > 40 && !passed, "{units} frames");
     assert_eq!(taken(B_FRAMES), ["video/x-h264", "image/jpeg"]);
 }
 
 #[test]
-fn a_camera_whose_key_frames_are_far_apart_is_asked_for_mjpeg() {
+fn mjpeg_is_used_if_the_camera_s_key_frames_are_far_apart() {
     let (units, passed) = capture(&usb(LONG_GOP, CameraFormat::Auto));
     assert!(units > 40 && !passed, "{units} frames");
     let raw = capture(&usb(LONG_GOP, CameraFormat::Raw));
-    assert!(raw.0 > 40 && !raw.1, "its 5 frames/s are doubled: {raw:?}");
+    assert!(
+        raw.0 > 40 && !raw.1,
+        "the camera's 5 frames/s are repeated to reach the frame rate: {raw:?}"
+    );
     assert_eq!(taken(LONG_GOP), ["video/x-h264", "image/jpeg", "video/x-raw"]);
 
-    // A configured format is used, with one warning.
+    // A configured format is used although it is unsuitable, with one warning.
     let warned = || {
         let warnings = WARNINGS.lock().unwrap();
         warnings.iter().filter(|line| line.contains("IDR pictures are more than 2 s apart")).count()
@@ -128,7 +131,7 @@ fn opening_a_camera_that_hangs_fails_in_time() {
     let began = Instant::now();
     let expected = MediaError::NoAnswer(PathBuf::from(HANGS));
     assert_eq!(open(), expected);
-    assert!(HUNG.load(Ordering::Relaxed), "its driver was asked");
+    assert!(HUNG.load(Ordering::Relaxed), "the driver was called");
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     // The driver is not called again while the first call hangs.
     let began = Instant::now();
@@ -137,7 +140,7 @@ fn opening_a_camera_that_hangs_fails_in_time() {
 }
 
 #[test]
-fn auto_takes_the_camera_port_first_and_names_each_failure() {
+fn auto_tries_the_camera_port_first_and_names_each_failure() {
     let auto = options(Source::Auto);
     let opened = || OPENED.lock().unwrap().clone();
 
@@ -154,7 +157,7 @@ fn auto_takes_the_camera_port_first_and_names_each_failure() {
     let argus = found.cameras.iter().find(|camera| camera.kind == "nvargus").expect("it is there");
     assert_eq!((argus.device.as_str(), argus.modes.clone()), ("0", Ok(Vec::new())));
 
-    // NVIDIA's encoder takes the pictures in NVIDIA's memory, and makes a key frame at its own signal.
+    // NVIDIA's encoder accepts pictures in NVIDIA's memory, and makes a key frame when its own signal is emitted.
     let jetson = Options {
         source: Source::NvArgus { sensor: 0 },
         encoder: Encoder { element: Some("nvv4l2h264enc".into()), speed: Speed::Ultrafast },
@@ -164,7 +167,11 @@ fn auto_takes_the_camera_port_first_and_names_each_failure() {
     block_on(async {
         let capture = Capture::open(&jetson, AccessUnits::new()).unwrap();
         capture.access_units().request_key();
-        assert_eq!(IDRS.load(Ordering::Relaxed), 0, "the first is a key anyhow");
+        assert_eq!(
+            IDRS.load(Ordering::Relaxed),
+            0,
+            "the first frame is a key frame without a request"
+        );
         capture.play();
         let mut pieces = capture.pieces();
         for place in [TsPiecePlace::Begin, TsPiecePlace::Continue, TsPiecePlace::Continue] {
@@ -181,7 +188,7 @@ fn auto_takes_the_camera_port_first_and_names_each_failure() {
 
     plug_in(&[]);
     if Path::new("/dev/video0").exists() {
-        return skip::skip("this machine has /dev/video0, which `auto` takes");
+        return skip::skip("this computer has /dev/video0, which `auto` chooses");
     }
     let error = block_on(async { Capture::open(&auto, AccessUnits::new()).map(drop).unwrap_err() });
     assert_eq!(opened(), ["libcamerasrc", "nvarguscamerasrc"]);

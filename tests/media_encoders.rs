@@ -1,6 +1,6 @@
 //! Chooses encoders among fakes that fail as real ones do, changes a running encoder, and notices when frames stop.
 //!
-//! Does not: need a device.
+//! Does not: need a camera or a hardware encoder.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -44,7 +44,7 @@ fn with(element: &str, options: Options) -> Options {
     Options { encoder, ..options }
 }
 
-/// The next complete segment.
+/// Reads until the next segment is complete, and returns it. `open` holds the begin of the segment after it.
 async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     loop {
         let piece = pieces.next().await.expect("more");
@@ -71,7 +71,7 @@ fn keys(segment: &[u8]) -> (usize, usize) {
 }
 
 #[test]
-fn the_fake_of_the_pi_dies_without_a_level() {
+fn the_fake_pi_encoder_fails_without_a_level() {
     media_fakes::register();
     let play = |caps: &str| {
         let description = format!(
@@ -86,7 +86,7 @@ fn the_fake_of_the_pi_dies_without_a_level() {
 }
 
 #[test]
-fn auto_takes_the_first_that_encodes_and_remembers_it() {
+fn auto_uses_the_first_encoder_that_works_and_stores_the_result() {
     let directory = Scratch::new("first");
     let options = options(&directory, 320, 192);
     block_on(async {
@@ -99,14 +99,18 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         // The encoder ignores requests for key frames; its own key frames suffice.
         let ignored = media_fakes::PI_IGNORED.load(Ordering::Relaxed);
         capture.access_units().request_key();
-        assert_eq!(media_fakes::PI_IGNORED.load(Ordering::Relaxed), ignored, "it is not asked");
+        assert_eq!(
+            media_fakes::PI_IGNORED.load(Ordering::Relaxed),
+            ignored,
+            "the encoder gets no request"
+        );
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
 
         assert!(capture.set_bitrate(150_000));
         let controls = media_fakes::PI_CONTROLS.lock().unwrap().clone();
         assert!(controls.contains("video_bitrate=(int)150000"), "{controls}");
         assert!(controls.contains("h264_i_frame_period=(int)24"), "{controls}");
-        assert!(!capture.set_picture(160, 96, 24), "its size stays");
+        assert!(!capture.set_picture(160, 96, 24), "the size of the picture does not change");
         capture.stop().await;
 
         let text = verdicts(&directory);
@@ -120,12 +124,16 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         let capture = Capture::open(&options, AccessUnits::new()).unwrap();
         capture.stop().await;
         let now = media_fakes::PI_OPENED.load(Ordering::Relaxed);
-        assert_eq!((now, modified()), (opened, written), "neither tried nor written again");
+        assert_eq!(
+            (now, modified()),
+            (opened, written),
+            "the encoder is not tried again, and the file is not written again"
+        );
     });
 }
 
 #[test]
-fn auto_falls_back_to_software_and_keeps_the_reasons() {
+fn auto_falls_back_to_software_and_stores_why_each_encoder_failed() {
     let directory = Scratch::new("fallback");
     // The width is not a multiple of 32: the Pi's encoder fails at frame 1. The height is below 100: the Rockchip's
     // stops after 3 frames.
@@ -152,7 +160,7 @@ fn auto_falls_back_to_software_and_keeps_the_reasons() {
 }
 
 #[test]
-fn a_second_v4l2_encoder_is_found_and_may_be_named() {
+fn a_second_v4l2_encoder_is_found_and_can_be_configured() {
     let directory = Scratch::new("further");
     let options = options(&directory, 208, 144);
     block_on(async {
@@ -188,7 +196,7 @@ fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
         let End::Failed(MediaError::Encoder { element, detail }) = &end else { panic!("{end:?}") };
         assert_eq!(element, "mpph264enc");
         assert!(detail.starts_with("frames go in, but none came out for 2"), "{detail}");
-        // 20 frames, then 2 s.
+        // 20 frames take 0.8 s; the stop is noticed 2 s later.
         assert!((2500..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!(capture.ended().await, end);
         capture.stop().await;
@@ -215,7 +223,7 @@ fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
 }
 
 #[test]
-fn verdicts_that_cannot_be_written_are_remembered_while_the_program_runs() {
+fn results_of_trials_that_cannot_be_written_are_kept_in_memory() {
     // A file where the directory should be.
     let directory = Scratch::new("unwritable");
     std::fs::write(&*directory, "").unwrap();
@@ -251,7 +259,8 @@ fn a_working_encoder_that_no_longer_opens_is_replaced() {
     std::fs::write(directory.join("encoders"), before.concat()).unwrap();
     block_on(async {
         let open = || Capture::open(&options, AccessUnits::new());
-        // The first is tried again, as its failure is old; the verdict of the second is believed, and fails twice.
+        // The first encoder is tried again, as its failure is old. The second is used without a trial, since its stored
+        // result is "works", and fails twice.
         for word in ["stumbled", "fails"] {
             let error = open().map(drop).unwrap_err();
             assert!(matches!(error, MediaError::Encoder { .. }), "{error:?}");
@@ -350,7 +359,7 @@ fn size_and_rate_change_while_frames_flow() {
                 all.extend(next);
             }
             assert_eq!(sizes(&all), [(320, 192), (160, 96)], "{element}");
-            // Fewer frames per second, and as many key frames as before.
+            // With fewer frames per second there is still one key frame per segment.
             assert!(capture.set_picture(160, 96, 12));
             for _ in 0..2 {
                 segment(&mut pieces, &mut open).await;
@@ -363,7 +372,7 @@ fn size_and_rate_change_while_frames_flow() {
 }
 
 #[test]
-fn every_encoder_is_listed_with_its_verdict() {
+fn every_encoder_is_listed_with_the_result_of_its_trial() {
     let directory = Scratch::new("devices");
     media_fakes::register();
     let found = devices(&options(&directory, 352, 288)).unwrap();
@@ -381,12 +390,13 @@ fn every_encoder_is_listed_with_its_verdict() {
 }
 
 #[test]
-fn the_fake_of_the_orin_is_refused_at_once() {
+fn the_fake_orin_encoder_is_refused_at_once() {
     let directory = Scratch::new("orin");
     media_fakes::register();
     let options = with("nvv4l2h264enc", options(&directory, 160, 96));
-    let error =
-        Capture::start(&options, AccessUnits::new()).map(drop).expect_err("it is not there");
+    let error = Capture::start(&options, AccessUnits::new())
+        .map(drop)
+        .expect_err("the encoder does not open");
     let MediaError::Encoder { element, detail } = &error else { panic!("{error:?}") };
     assert_eq!(element, "nvv4l2h264enc");
     assert!(detail.contains("Cannot identify device"), "{detail}");

@@ -1,6 +1,6 @@
-//! Plays films whose sound fails while they play: the pictures go on without it, with one warning.
+//! Plays films whose sound fails during playback: the pictures continue without sound, and one warning is logged.
 //!
-//! Does not: need a film that is broken; a decoder and an encoder of its own fail when they are to.
+//! Does not: need a broken film; a fake decoder and a fake encoder fail after some buffers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,9 +23,9 @@ use mpegts::audio::AUDIO_PID;
 use mpegts::mux::VIDEO_PID;
 use mpegts::{Reader, TsEvent};
 
-/// A test that takes longer hangs.
+/// The time limit of a test: a longer one hangs.
 const LIMIT: Duration = Duration::from_secs(30);
-/// A fake works for so many buffers, then fails.
+/// The number of buffers after which a fake fails.
 const WORKS: u32 = 20;
 
 /// The warnings so far.
@@ -52,8 +52,8 @@ glib::wrapper! {
     pub struct FailingEncoder(ObjectSubclass<failing::FailingEncoder>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Wraps an element, and fails after some buffers, as elements do: with a message and with an error to the element
-/// before it.
+/// Elements that wrap a real one and fail after [`WORKS`] buffers. They fail as real elements do: with an error
+/// message, and with an error to the upstream element.
 mod failing {
     use std::sync::OnceLock;
 
@@ -172,7 +172,7 @@ fn register() {
         gst::init().unwrap();
         let first = gst::Rank::PRIMARY + 100;
         gst::Element::register(None, "failingflac", first, Failing::static_type()).unwrap();
-        // The first of the encoders that are looked for.
+        // The program looks for this encoder first.
         let encoder = FailingEncoder::static_type();
         gst::Element::register(None, "fdkaacenc", gst::Rank::NONE, encoder).unwrap();
         log::set_logger(&Warnings).unwrap();
@@ -180,7 +180,7 @@ fn register() {
     });
 }
 
-/// A film of 2 s, whose sound is in this encoding.
+/// Makes a film of 2 s, whose sound is encoded by the element `encode`.
 fn film(name: &str, encode: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let text = format!(
@@ -217,7 +217,8 @@ fn options(path: PathBuf, codec: AudioCodec, repeat: bool) -> Options {
     }
 }
 
-/// How many pictures and frames of audio came, at most so many pictures, and how the capture ended if it did.
+/// Captures until the film ends, or until `most` pictures. Returns the number of pictures, the number of frames of
+/// audio, and how the capture ended, if it did.
 fn capture(options: &Options, most: usize) -> (usize, usize, Option<End>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let work = async {
@@ -253,10 +254,11 @@ fn capture(options: &Options, most: usize) -> (usize, usize, Option<End>) {
         capture.stop().await;
         (pictures, audio, end)
     };
-    runtime.block_on(async { tokio::time::timeout(LIMIT, work).await.expect("it hangs") })
+    runtime.block_on(async { tokio::time::timeout(LIMIT, work).await.expect("the capture hangs") })
 }
 
-/// The pictures of a film come all, once and over several rounds, and the sound is missed once.
+/// Asserts that every picture of a film arrives, also if it is repeated, and that each capture warns once of the lost
+/// sound.
 #[track_caller]
 fn check(name: &str, encode: &str, codec: AudioCodec, element: &str) {
     let path = film(name, encode);
@@ -277,13 +279,13 @@ fn check(name: &str, encode: &str, codec: AudioCodec, element: &str) {
 }
 
 #[test]
-fn the_pictures_go_on_when_the_decoder_of_the_sound_fails() {
+fn pictures_continue_if_the_audio_decoder_fails() {
     register();
     check("decoder.mkv", "flacenc", AudioCodec::Opus, "failingflac");
 }
 
 #[test]
-fn the_pictures_go_on_when_the_encoder_of_the_sound_fails() {
+fn pictures_continue_if_the_audio_encoder_fails() {
     register();
     check("encoder.mkv", "opusenc", AudioCodec::Aac, "fdkaacenc");
 }

@@ -31,7 +31,7 @@ fn options(camera: &Camera, format: CameraFormat) -> Options {
     media_capture::options(source, (320, 240), 1_000_000)
 }
 
-/// Captures until the camera has sent so many frames. Returns how many were captured.
+/// Captures until the camera has sent `frames` frames. Returns the number of captured frames, and the camera's counts.
 fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
     block_on(async {
         let units = AccessUnits::new();
@@ -52,7 +52,7 @@ fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
 
 #[test]
 fn all_frames_of_a_camera_arrive() {
-    // Each frame needs about 30 packets.
+    // Each frame takes about 30 packets, more than a small receive buffer holds.
     let heavy = "tune=zerolatency key-int-max=24 bitrate=8000";
     let camera = Camera::start(Recording::made(48, "pattern=snow", heavy), Switches::default());
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
@@ -60,7 +60,7 @@ fn all_frames_of_a_camera_arrive() {
 }
 
 #[test]
-fn a_camera_may_change_its_ssrc_with_each_gop() {
+fn a_camera_that_changes_its_ssrc_with_each_gop_is_captured() {
     for ssrc in [Ssrc::EachGop, Ssrc::EachGopRestarts] {
         let switches = Switches { ssrc, ..Switches::default() };
         let camera = Camera::start(Recording::short_gops(), switches);
@@ -81,9 +81,9 @@ fn rtsp_requests_keep_a_session_alive() {
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }
 
-/// The first stream ends before the first keep-alive request; the next one lasts longer than three timeouts.
+/// The first stream ends before the first keep-alive request; the second stream lasts longer than three timeouts.
 #[test]
-fn a_camera_with_a_short_timeout_ends_its_stream_once() {
+fn a_camera_with_a_short_session_timeout_ends_only_the_first_stream() {
     let session_timeout = Some(Duration::from_secs(2));
     let switches = Switches { session_timeout, ..Switches::default() };
     let camera = Camera::start(Recording::short_gops(), switches);
@@ -101,7 +101,7 @@ fn a_camera_with_a_short_timeout_ends_its_stream_once() {
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }
 
-/// The capture lasts longer than the time of the second request, which is sent only if the first one was answered.
+/// The capture lasts until after the second keep-alive request, which is sent only if the first one was answered.
 #[test]
 fn a_camera_that_refuses_keep_alive_requests_is_captured() {
     for get_parameter in [GetParameter::Refused, GetParameter::Unknown] {
@@ -112,7 +112,7 @@ fn a_camera_that_refuses_keep_alive_requests_is_captured() {
     }
 }
 
-/// The video has recovery points only, and a segment cannot begin there.
+/// The video has recovery points in place of IDR pictures, and no segment can begin at a recovery point.
 #[test]
 fn a_camera_without_idr_pictures_is_encoded_again() {
     let camera = Camera::start(Recording::without_idr(), Switches::default());
@@ -121,7 +121,7 @@ fn a_camera_without_idr_pictures_is_encoded_again() {
 }
 
 #[test]
-fn frames_without_times_arrive() {
+fn frames_without_timestamps_are_captured() {
     let switches = Switches { is_untimed: true, ..Switches::default() };
     let camera = Camera::start(Recording::short_gops(), switches);
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
@@ -129,7 +129,7 @@ fn frames_without_times_arrive() {
 }
 
 #[test]
-fn a_credential_is_sent_by_basic_and_by_digest() {
+fn a_credential_is_sent_by_basic_and_by_digest_authentication() {
     let file = Scratch::new("credential");
     std::fs::write(&*file, "viewer:pass:word\n").unwrap();
     for scheme in [Scheme::Basic, Scheme::Digest] {
@@ -158,7 +158,7 @@ fn a_credential_is_sent_by_basic_and_by_digest() {
     }
 }
 
-/// Plays the fake camera with GStreamer alone, for features that the agent has no setting for.
+/// Plays the fake camera with GStreamer alone, to test features of the fake that the agent does not use.
 #[track_caller]
 fn check_plays(camera: &Camera, settings: &str) {
     let launch = format!(
@@ -177,7 +177,7 @@ fn check_plays(camera: &Camera, settings: &str) {
 }
 
 #[test]
-fn the_camera_speaks_udp_and_tls() {
+fn the_fake_camera_supports_udp_and_tls() {
     let udp = Switches { transport: Transport::Udp, ..Switches::default() };
     check_plays(&Camera::start(Recording::short_gops(), udp), "protocols=udp");
     #[cfg(feature = "sandbox")]

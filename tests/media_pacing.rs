@@ -34,7 +34,7 @@ fn pipeline(fragment: &str) -> Source {
 /// The result of a capture.
 struct Captured {
     bytes: Vec<u8>,
-    /// When the first picture came, and the last.
+    /// The arrival of the first and of the last picture.
     wall: (Instant, Instant),
 }
 
@@ -44,7 +44,7 @@ impl Captured {
         times(&self.bytes, VIDEO_PID)
     }
 
-    /// Seconds of pictures for each second of the clock.
+    /// Seconds of video for each second of the clock: 1.0 is real time.
     fn pace(&self) -> f64 {
         let pictures = self.pictures();
         let media = pictures.last().unwrap() - pictures.first().unwrap();
@@ -52,7 +52,7 @@ impl Captured {
     }
 }
 
-/// Captures for `time` from the first picture. Panics if the source ends before.
+/// Captures for `time`, counted from the first picture. Panics if the source ends earlier.
 async fn capture(options: &Options, time: Duration) -> Captured {
     let (capture, mut pieces) = start(options);
     let (mut bytes, mut wall) = (Vec::new(), None);
@@ -73,7 +73,7 @@ async fn capture(options: &Options, time: Duration) -> Captured {
 }
 
 #[test]
-fn a_camera_with_a_frame_every_few_seconds_is_not_stalled() {
+fn a_camera_with_a_frame_every_few_seconds_is_not_reported_as_stalled() {
     let slow = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=2/5";
     let h264 = format!("{slow} ! x264enc tune=zerolatency key-int-max=1");
     thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn a_camera_with_a_frame_every_few_seconds_is_not_stalled() {
 }
 
 #[test]
-fn a_pipeline_that_is_not_live_keeps_to_the_clock() {
+fn a_pipeline_that_is_not_live_is_played_in_real_time() {
     let caps = "video/x-raw,width=320,height=180,framerate=24/1";
     let raw = format!("videotestsrc ! {caps}");
     let h264 = format!("{raw} ! x264enc tune=zerolatency key-int-max=24");
@@ -98,7 +98,7 @@ fn a_pipeline_that_is_not_live_keeps_to_the_clock() {
     }
 }
 
-/// A file that GStreamer makes.
+/// Makes a file with this GStreamer pipeline.
 fn make(name: &str, description: &str) -> PathBuf {
     let path = temporary(name);
     stream::make(&format!("{description} ! filesink location={}", path.display()));
@@ -121,7 +121,7 @@ fn gif(name: &str, hundredths: &[u16]) -> PathBuf {
         gif.extend_from_slice(&[0x2c, 0, 0, 0, 0]);
         gif.extend_from_slice(&screen);
         gif.extend_from_slice(&[0, 2]);
-        // Codes of 3 bits: clear before each colour, so that the codes never grow.
+        // LZW codes of 3 bits: a clear code before each pixel, so that the code size never grows.
         let codes = (0..320 * 180).flat_map(|_| [4, (nth % 2) as u8]).chain([5]);
         let (mut bytes, mut held, mut bits) = (Vec::new(), 0u32, 0);
         for code in codes {
@@ -146,17 +146,17 @@ fn gif(name: &str, hundredths: &[u16]) -> PathBuf {
 }
 
 #[test]
-fn a_gif_keeps_to_the_clock_and_repeats() {
+fn a_gif_is_played_in_real_time_and_repeated() {
     let path = gif("moving.gif", &[10, 40, 20, 30]);
     let captured = block_on(capture(&files(path), Duration::from_secs(4)));
     assert!((0.85..1.1).contains(&captured.pace()), "{}", captured.pace());
-    // One round each second, and 24 frames per second.
+    // The GIF is repeated each second, and gives 24 frames per second.
     let pictures = captured.pictures().len();
     assert!((85..=125).contains(&pictures), "{pictures}");
 }
 
 #[test]
-fn a_still_picture_is_repeated_and_costs_little() {
+fn a_still_picture_is_repeated_with_little_processor_time() {
     let picture = "videotestsrc num-buffers=1 ! video/x-raw,width=1600,height=900";
     let png = make("still.png", &format!("{picture} ! pngenc"));
     let jpeg = make("still.jpg", &format!("{picture} ! jpegenc"));

@@ -47,7 +47,7 @@ impl Pictures {
         self.width * self.height * 3
     }
 
-    /// The colour at this share of width and height, 0.0 to 1.0.
+    /// The colour of a picture at `x` and `y`, which are shares of its width and height from 0.0 to 1.0.
     fn at(&self, picture: usize, x: f64, y: f64) -> Rgb {
         let place = |share: f64, side: usize| ((side as f64 * share) as usize).min(side - 1);
         self.pixel(picture, place(x, self.width), place(y, self.height))
@@ -67,7 +67,7 @@ fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
     made.stdout
 }
 
-/// A file of half a second with the four colours, 640×360, that ffmpeg makes with these output arguments.
+/// Makes a file with ffmpeg, which gets these output arguments: half a second of the four colours, 640×360.
 fn film(name: &str, arguments: &str) -> PathBuf {
     let quarter = |[r, g, b]: Rgb| format!("color=c=0x{r:02x}{g:02x}{b:02x}:s=320x180:r=24:d=0.5");
     let [a, b, c, d] = QUARTERS.map(quarter);
@@ -143,7 +143,7 @@ fn check_film(name: &str, arguments: &str, encoder: &str, expected: [Rgb; 4]) {
     check_quarters(&pictures, (0.02, 0.98), expected);
 }
 
-/// Rotates an MP4 clockwise by the matrix in its track header, as phones do.
+/// Writes a rotation matrix into the track header of an MP4, as phones do.
 fn turn(path: &Path, matrix: [i32; 4]) {
     let mut bytes = std::fs::read(path).unwrap();
     let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
@@ -159,12 +159,12 @@ const LIMITED: &str =
     "-vf scale=out_color_matrix=bt601,format=yuv420p -c:v libx264 -crf 5 -movflags +faststart";
 
 #[test]
-fn a_turned_film_stands_upright_and_is_not_stretched() {
+fn a_rotated_film_is_shown_upright_without_distortion() {
     let [red, green, blue, grey] = QUARTERS;
     let quarter = film("quarter.mp4", LIMITED);
     turn(&quarter, [0, 1, -1, 0]);
     let wide = captured_file(&quarter, small(), "x264enc");
-    // 101 of 320 pixels across.
+    // The picture takes 101 of 320 pixels of the width.
     check_quarters(&wide, (0.343, 0.657), [blue, red, grey, green]);
     check_at(&wide, 0.1, 0.5, BLACK);
     check_at(&wide, 0.32, 0.5, BLACK);
@@ -174,14 +174,14 @@ fn a_turned_film_stands_upright_and_is_not_stretched() {
     let fitting = captured_file(&quarter, high.clone(), "x264enc");
     check_quarters(&fitting, (0.0, 1.0), [blue, red, grey, green]);
     check_at(&fitting, 0.02, 0.02, blue);
-    // The configured rotation is added.
+    // The configured rotation is added to that of the file.
     let rotated = Video { rotate: Rotate::Quarter, ..small() };
     check_quarters(
         &captured_file(&quarter, rotated, "x264enc"),
         (0.0, 1.0),
         [grey, blue, green, red],
     );
-    // Cropped to 16:9, the middle of the picture is left.
+    // Cropped to 16:9, only the middle of the picture remains.
     let cut = captured_file(&quarter, Video { crop: true, ..small() }, "x264enc");
     check_at(&cut, 0.02, 0.1, blue);
     check_at(&cut, 0.98, 0.9, green);
@@ -198,11 +198,11 @@ fn a_turned_film_stands_upright_and_is_not_stretched() {
 }
 
 #[test]
-fn a_still_picture_stands_upright_in_its_colours_and_on_black() {
+fn a_still_picture_is_shown_upright_with_its_colours_and_transparency_as_black() {
     let [red, green, blue, grey] = QUARTERS;
     let path = film("turned.jpg", "-frames:v 1 -pix_fmt yuvj420p -q:v 2");
     let mut bytes = std::fs::read(&path).unwrap();
-    // One field, of the orientation: a quarter to the right (Exif 2.3, 4.6.4).
+    // Exif data with one field, the orientation: a quarter turn to the right (Exif 2.3, 4.6.4).
     let mut exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01".to_vec();
     exif.extend_from_slice(b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0");
     bytes.splice(2..2, exif);
@@ -226,14 +226,14 @@ fn teeth(pictures: &Pictures) -> usize {
     };
     let rows = pictures.height / 4..pictures.height * 3 / 4;
     let places = rows.flat_map(|y| (0..pictures.width).map(move |x| (x, y)));
-    // The first pictures have no history yet.
+    // The deinterlacer needs earlier fields, so the first two pictures are not checked.
     let pictures = 2..pictures.len();
     places.map(|(x, y)| pictures.clone().filter(|picture| is_tooth(*picture, x, y)).count()).sum()
 }
 
 #[test]
-fn fields_become_pictures_without_combs() {
-    // A bar that moves by 6 pixels from field to field.
+fn interlaced_video_is_deinterlaced() {
+    // The film shows a bar that moves by 6 pixels from field to field.
     let graph = "color=c=0x202020:s=320x240:r=50:d=0.6,format=yuv420p[g];color=c=white:s=40x240:r=50:d=0.6[b];\
                  [g][b]overlay=x='mod(n*6,280)',tinterlace=mode=interleave_top,setfield=tff";
     let same = Video { width: 320, height: 240, ..Video::default() };
@@ -270,14 +270,14 @@ fn fields_become_pictures_without_combs() {
 }
 
 #[test]
-fn a_grabber_of_the_wanted_size_gives_no_combs() {
+fn interlaced_raw_video_of_the_output_size_is_deinterlaced() {
     media_camera_fakes::register();
     let same = Video { width: 320, height: 240, fps: 5, ..Video::default() };
     let grabber = Source::V4l2 { device: INTERLACED.into(), format: CameraFormat::Raw };
     let pictures = captured(grabber, same, "x264enc");
     assert_eq!(teeth(&pictures), 0);
     let bright = |picture| (0..320).any(|x| pictures.pixel(picture, x, 120)[1] > 180);
-    assert!(bright(3), "the bar is seen");
+    assert!(bright(3), "the bar is visible");
 }
 
 /// ffmpeg arguments for full range with this matrix.
@@ -300,11 +300,11 @@ fn full_range_keeps_its_colours() {
 }
 
 #[test]
-fn full_range_is_limited_for_an_encoder_that_cannot_say_it() {
+fn full_range_is_converted_to_limited_range_if_the_encoder_cannot_signal_it() {
     check_film("unnamed-o.mp4", &full("bt601"), "openh264enc", QUARTERS);
     check_film("motion-o.avi", "-pix_fmt yuvj422p -c:v mjpeg -q:v 2", "openh264enc", QUARTERS);
     check_film("limited-o.mp4", LIMITED, "openh264enc", QUARTERS);
-    // As from a camera.
+    // The same with raw video, as from a camera.
     let fragment = "videotestsrc num-buffers=12 pattern=solid-color foreground-color=0xffc02020 \
                     ! video/x-raw,format=RGB,framerate=24/1 ! videoconvert ! jpegenc quality=95 ! jpegdec";
     let camera = Source::Pipeline { fragment: fragment.into() };
@@ -320,7 +320,7 @@ fn limited_range_keeps_its_colours() {
 }
 
 #[test]
-fn alpha_is_put_on_black() {
+fn transparent_video_is_shown_on_black() {
     for codec in ["libvpx -auto-alt-ref 0", "libvpx-vp9"] {
         // The upper half is half transparent, the lower half opaque.
         let arguments = format!(
@@ -334,7 +334,7 @@ fn alpha_is_put_on_black() {
 }
 
 #[test]
-fn films_with_sound_text_and_alpha_play() {
+fn films_with_sound_subtitles_and_alpha_are_captured() {
     let path = film(
         "sound.webm",
         "-f lavfi -i sine=d=0.5 -map 0 -map 1 -vf scale=out_color_matrix=bt601,format=yuva420p -c:v libvpx-vp9 \
@@ -347,15 +347,15 @@ fn films_with_sound_text_and_alpha_play() {
 }
 
 #[test]
-fn anamorphic_and_odd_pictures_get_square_pixels() {
-    // 16:9 in 720×576.
+fn anamorphic_pictures_and_odd_sizes_are_converted_to_square_pixels() {
+    // A picture of 16:9 in 720×576 pixels.
     let anamorphic =
         "-vf scale=720:576:out_color_matrix=bt601,setsar=64/45,format=yuv420p -c:v libx264 -crf 5";
     check_film("anamorphic.mp4", anamorphic, "x264enc", QUARTERS);
     let odd =
         "-vf scale=639:359:out_color_matrix=bt601,setsar=1,format=yuv444p -c:v libx264 -crf 5";
     check_film("odd.mp4", odd, "x264enc", QUARTERS);
-    // 4:3 in 720×576: bars at the sides, 240 of 320 pixels are left.
+    // A picture of 4:3 in 720×576 pixels gets bars at the sides, so it takes 240 of 320 pixels.
     let path = film(
         "dv.mp4",
         "-vf scale=720:576:out_color_matrix=bt601,setsar=16/15,format=yuv420p -c:v libx264 -crf 5",
@@ -364,7 +364,7 @@ fn anamorphic_and_odd_pictures_get_square_pixels() {
     check_quarters(&pictures, (0.125, 0.875), QUARTERS);
     check_at(&pictures, 0.1, 0.5, BLACK);
     check_at(&pictures, 0.14, 0.3, QUARTERS[0]);
-    // Rotated, the pixel aspect ratio is inverted: 135 of 320 pixels are left.
+    // Rotation inverts the pixel aspect ratio, so the picture takes 135 of 320 pixels.
     turn(&path, [0, 1, -1, 0]);
     let pictures = captured_file(&path, small(), "x264enc");
     std::fs::remove_file(path).unwrap();
@@ -373,7 +373,7 @@ fn anamorphic_and_odd_pictures_get_square_pixels() {
 }
 
 #[test]
-fn ten_bits_and_grey_pictures_come_in_their_colours() {
+fn ten_bit_and_grey_pictures_keep_their_colours() {
     let ten =
         "-vf scale=out_color_matrix=bt709,format=yuv420p10le -colorspace bt709 -c:v libx264 -crf 5";
     check_film("ten.mp4", ten, "x264enc", QUARTERS);

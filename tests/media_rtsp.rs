@@ -2,7 +2,7 @@
 //!
 //! Needs the Debian packages python3-gi and gir1.2-gst-rtsp-server-1.0, which `cross/setup.sh` installs.
 //!
-//! Does not: leave this machine.
+//! Does not: use a network: server and capture are on the same computer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +22,7 @@ use media_capture::{block_on, options, two_segments};
 use resilience::secret::SecretSource;
 use scratch::Scratch;
 
-/// A server that ends with its standard input.
+/// An RTSP server, which ends when its standard input is closed.
 struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -75,14 +75,14 @@ impl Drop for Server {
 fn check(server: &Server, path: &str, format: CameraFormat, passes: bool) {
     let (units, passed) = two_segments(&server.options(path, format));
     assert_eq!(passed, passes, "{path}");
-    assert!(units.iter().all(|unit| unit.pts == unit.dts), "{path}: no picture waits for another");
+    assert!(units.iter().all(|unit| unit.pts == unit.dts), "{path}: the video has no B-frames");
     let keys = units.iter().filter(|unit| unit.is_key).count();
     assert!(keys >= 2, "{path}: {keys} keys");
     assert!(units.len() > 40, "{path}: {} frames in 2 s", units.len());
 }
 
 #[test]
-fn short_gops_pass_through_and_other_video_is_encoded() {
+fn video_with_short_gops_passes_through_and_other_video_is_encoded() {
     let server = Server::start("pass");
     check(&server, "/good", CameraFormat::Auto, true);
     check(&server, "/long", CameraFormat::Auto, false);
@@ -99,7 +99,7 @@ fn video_above_the_configured_limits_is_encoded() {
 }
 
 #[test]
-fn video_that_decoders_or_models_refuse_is_encoded() {
+fn h264_that_decoders_or_models_refuse_is_encoded_again() {
     let server = Server::start("odd");
     check(&server, "/422", CameraFormat::Auto, false);
     check(&server, "/interlaced", CameraFormat::Auto, false);
@@ -121,7 +121,7 @@ fn the_configured_format_overrides_the_measurement() {
 }
 
 #[test]
-fn an_open_camera_needs_no_credential() {
+fn a_camera_without_authentication_needs_no_credential() {
     let server = Server::start("open");
     let mut options = server.options("/good", CameraFormat::Auto);
     let Source::Rtsp { credential, .. } = &mut options.source else { panic!() };
@@ -130,11 +130,11 @@ fn an_open_camera_needs_no_credential() {
 }
 
 fn failure(options: &Options) -> MediaError {
-    Capture::open(options, AccessUnits::new()).map(drop).expect_err("it must not open")
+    Capture::open(options, AccessUnits::new()).map(drop).expect_err("opening must fail")
 }
 
 #[test]
-fn a_camera_that_refuses_is_named_without_its_secrets() {
+fn a_camera_that_refuses_is_named_without_showing_its_password() {
     let server = Server::start("refuse");
     let host = format!("127.0.0.1:{}", server.port);
     let mut options = server.options("/good", CameraFormat::Auto);
@@ -162,7 +162,7 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
 }
 
 #[test]
-fn a_camera_that_is_not_there_is_named() {
+fn a_missing_network_camera_is_named() {
     // A free port, on which nothing listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = Options {
@@ -181,7 +181,7 @@ fn a_camera_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_camera_that_goes_away_has_failed() {
+fn the_loss_of_a_camera_ends_the_capture_with_an_error() {
     let mut server = Server::start("gone");
     block_on(async {
         let options = server.options("/short", CameraFormat::H264);

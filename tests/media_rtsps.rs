@@ -1,6 +1,6 @@
 //! Captures from network cameras over TLS: which certificates are trusted, and the errors for the others.
 //!
-//! Does not: change the certificate authorities of this machine; they are set for this process only.
+//! Does not: change the certificate authorities of the computer; they are set for this process only.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -30,24 +30,25 @@ use resilience::fingerprint::Fingerprint;
 use rtsp_camera::{Camera, Credential, Recording, Scheme, Switches, Tls};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-/// A test that takes longer hangs.
+/// The time limit of a test: a longer one hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const OTHER: Fingerprint = Fingerprint([0x5a; 32]);
 
-/// A lock for the tests: GLib has one list of authorities for a process, so only one test may capture at a time.
+/// Takes the lock of the tests. GLib has one list of authorities for the whole process, so only one test may capture at
+/// a time.
 fn alone() -> MutexGuard<'static, ()> {
     static SOURCE: Mutex<()> = Mutex::new(());
     SOURCE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A camera and the fingerprint of its certificate. The camera lives as long as the process: otherwise another camera
-/// could get its port, and GLib would resume the TLS sessions of the first one.
+/// Starts a camera. Returns it with the fingerprint of its certificate. The camera runs until the process ends:
+/// otherwise another camera could get the same port, and GLib would resume the TLS sessions of the first one.
 fn camera(signed: (CertificateDer<'static>, KeyPair)) -> (&'static Camera, Fingerprint) {
     camera_for(signed, None)
 }
 
-/// The same camera, which requires `credential`.
+/// Like [`camera`], but the camera requires `credential`.
 fn camera_for(
     (certificate, key): (CertificateDer<'static>, KeyPair),
     credential: Option<Credential>,
@@ -65,11 +66,12 @@ fn options(camera: &Camera, pin: Option<Fingerprint>, format: CameraFormat) -> O
     Options { source, ..Options::default() }
 }
 
-/// The file of the process's only authority. GLib may read it at any time.
+/// The file with the only authority of the process. GLib may read the file at any time, so keep the value until the
+/// capture ends.
 struct Installed(#[expect(dead_code, reason = "removes the file when it is dropped")] Scratch);
 
 impl Installed {
-    /// Makes this the only authority, until a capture opens that is pinned, or that follows a pinned one.
+    /// Makes this the only authority of the process. A capture with a pin, and the capture after it, replace the list.
     fn new(authority: &Authority) -> Self {
         let path = Scratch::new("authority.pem");
         std::fs::write(&*path, authority.pem()).unwrap();
@@ -79,7 +81,7 @@ impl Installed {
     }
 }
 
-/// The error of a capture; `None` if video comes.
+/// Captures, and returns the error; `None` if video arrives. `authority` is installed before.
 #[track_caller]
 fn failure(options: &Options, authority: Option<&Authority>) -> Option<MediaError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -105,12 +107,12 @@ fn failure(options: &Options, authority: Option<&Authority>) -> Option<MediaErro
         capture.stop().await;
         end.map(|end| match end {
             End::Failed(error) => error,
-            End::EndOfStream => panic!("the camera has no end"),
+            End::EndOfStream => panic!("the camera never ends its stream"),
         })
     })
 }
 
-/// Why a certificate is refused.
+/// The reason in an error of a refused certificate. Panics at any other result.
 #[track_caller]
 fn refusal(error: Option<MediaError>) -> Refusal {
     match error {
@@ -120,13 +122,14 @@ fn refusal(error: Option<MediaError>) -> Refusal {
 }
 
 #[test]
-fn a_pinned_certificate_is_trusted_and_no_other() {
+fn only_the_pinned_certificate_is_trusted() {
     let _alone = alone();
     for format in [CameraFormat::Auto, CameraFormat::H264] {
         let (camera, pin) = camera(peers::self_signed());
-        // The certificate is refused at each try.
+        // The certificate is refused at the first and at later attempts.
         for _ in 0..2 {
-            let error = failure(&options(camera, Some(OTHER), format), None).expect("it is pinned");
+            let error = failure(&options(camera, Some(OTHER), format), None)
+                .expect("another certificate is pinned");
             let text = error.to_string();
             assert_eq!(error.fault(), Fault::GiveUp);
             for part in [camera.host(), OTHER.to_string(), pin.to_string(), "source.pin".into()] {
@@ -134,16 +137,16 @@ fn a_pinned_certificate_is_trusted_and_no_other() {
             }
             assert_eq!(refusal(Some(error)), Refusal::NotPinned { pinned: OTHER });
         }
-        assert!(camera.seen().methods.is_empty(), "nothing was asked of it");
+        assert!(camera.seen().methods.is_empty(), "no RTSP request was sent");
         for _ in 0..2 {
             assert_eq!(failure(&options(camera, Some(pin), format), None), None);
         }
     }
 }
 
-/// TLS resumes sessions without a certificate.
+/// When TLS resumes a session, the camera sends no certificate that could be compared with the new pin.
 #[test]
-fn another_pin_for_a_camera_that_is_trusted_needs_a_restart() {
+fn a_new_pin_for_a_camera_with_a_tls_session_needs_a_restart() {
     let _alone = alone();
     let (camera, pin) = camera(peers::self_signed());
     assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
@@ -154,9 +157,10 @@ fn another_pin_for_a_camera_that_is_trusted_needs_a_restart() {
     assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
 }
 
-/// A camera that refuses the password was trusted before it did; one that did not answer was not.
+/// A camera that refuses the password has made a TLS session before, so a new pin needs a restart; a camera that did
+/// not answer has not.
 #[test]
-fn another_pin_needs_no_restart_where_no_session_was_made() {
+fn a_new_pin_needs_no_restart_if_there_was_no_tls_session() {
     let _alone = alone();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -183,7 +187,7 @@ fn another_pin_needs_no_restart_where_no_session_was_made() {
 }
 
 #[test]
-fn a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned() {
+fn the_error_for_a_self_signed_certificate_shows_the_fingerprint_to_pin() {
     let _alone = alone();
     for format in [CameraFormat::Auto, CameraFormat::H264] {
         let (camera, fingerprint) = camera(peers::self_signed());
@@ -206,7 +210,7 @@ fn a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned() {
 }
 
 #[test]
-fn without_a_pin_authority_host_and_time_are_checked() {
+fn without_a_pin_authority_host_name_and_validity_are_checked() {
     let _alone = alone();
     let authority = Authority::new("an authority of the test");
     let check = |signed, expected: &[Flaw], fault: Option<Fault>| {
@@ -216,11 +220,11 @@ fn without_a_pin_authority_host_and_time_are_checked() {
         assert_eq!(error.as_ref().map(MediaError::fault), fault, "{error:?}");
         if fault.is_some() {
             assert_eq!(refusal(error), Refusal::NotVouched(expected.to_vec()));
-            assert!(camera.seen().methods.is_empty(), "nothing was asked of it");
+            assert!(camera.seen().methods.is_empty(), "no RTSP request was sent");
         }
     };
     check(authority.sign(&["127.0.0.1"]), &[], None);
-    // The clock may be wrong, and set later.
+    // An expired certificate is retried, because the clock may be wrong and set later.
     check(authority.sign_ended(&["127.0.0.1"]), &[Flaw::Expired], Some(Fault::Retry));
     check(authority.sign(&["camera.example"]), &[Flaw::OtherHost], Some(Fault::GiveUp));
     check(
@@ -231,7 +235,7 @@ fn without_a_pin_authority_host_and_time_are_checked() {
 }
 
 #[test]
-fn a_pin_replaces_authority_host_and_time() {
+fn a_pin_replaces_the_checks_of_authority_host_name_and_validity() {
     let _alone = alone();
     let authority = Authority::new("an authority of the test");
     let (camera, _) = camera(authority.sign(&["127.0.0.1"]));
@@ -244,7 +248,7 @@ fn a_pin_replaces_authority_host_and_time() {
 }
 
 #[test]
-fn where_glib_has_no_tls_the_package_is_named() {
+fn if_glib_lacks_tls_the_error_names_the_package() {
     let source = ["run", "--source.kind", "rtsp", "--source.url", "rtsps://127.0.0.1:1/video"];
     let job =
         ["--job.on-loss", "exit", "--orchestrator.urls", "127.0.0.1:1", "--job.model", "noop"];

@@ -13,7 +13,7 @@ mod stream;
 
 use media::{Encoder, Flip, Options, Rotate, Source, Speed, Video};
 
-/// The luma plane of the first picture, with its width.
+/// Captures `fragment` with the settings `video`. Returns the luma plane of the first picture, and its width.
 fn picture(fragment: &str, video: Video) -> (Vec<u8>, usize) {
     let options = Options {
         source: Source::Pipeline { fragment: format!("videotestsrc num-buffers=6 ! {fragment}") },
@@ -27,7 +27,7 @@ fn picture(fragment: &str, video: Video) -> (Vec<u8>, usize) {
     (first.luma, first.width)
 }
 
-/// Asserts which corner is bright. In the test picture it is the upper left one.
+/// Asserts which corner is bright after `rotate` and `flip`. In the test picture the upper left corner is bright.
 #[track_caller]
 fn check(rotate: Rotate, flip: Flip, expected: &str) {
     let video = Video { width: 320, height: 320, rotate, flip, ..Video::default() };
@@ -40,7 +40,7 @@ fn check(rotate: Rotate, flip: Flip, expected: &str) {
 }
 
 #[test]
-fn pictures_are_turned_clockwise_then_mirrored() {
+fn pictures_are_rotated_clockwise_and_then_mirrored() {
     check(Rotate::None, Flip::None, "ul");
     check(Rotate::Quarter, Flip::None, "ur");
     check(Rotate::Half, Flip::None, "lr");
@@ -56,7 +56,7 @@ fn pictures_are_turned_clockwise_then_mirrored() {
 }
 
 #[test]
-fn a_wide_picture_is_cut_or_gets_bars() {
+fn a_wide_picture_is_cropped_or_gets_bars() {
     let fragment =
         "video/x-raw,format=I420,width=640,height=320,framerate=24/1,pixel-aspect-ratio=1/1";
     let square = Video { width: 320, height: 320, ..Video::default() };

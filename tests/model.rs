@@ -34,10 +34,10 @@ const SEQUENCES: u64 = 3000;
 struct Posts {
     publication: Publication,
     ahead: Option<(Seq, bool)>,
-    /// With bytes of its body on the way, or without.
+    /// The seq of the current segment, and whether bytes of its POST's body were sent.
     current: Option<(Seq, bool)>,
     ended: Vec<Seq>,
-    /// Every seq of which a byte was sent.
+    /// Each seq whose POST has sent at least one byte of its body.
     sent: BTreeSet<Seq>,
 }
 
@@ -71,7 +71,7 @@ impl Posts {
         match decision? {
             PublicationDecision::End(why) => Some(why),
             PublicationDecision::Close(seq) => {
-                assert!(self.sent.contains(&seq), "only what was sent is closed");
+                assert!(self.sent.contains(&seq), "only a seq that was sent is closed");
                 None
             }
             PublicationDecision::Reset => {
@@ -90,7 +90,7 @@ impl Posts {
         let (seq, _) = self.ahead.take()?;
         match self.publication.take_seq() {
             Ok(taken) => {
-                assert_eq!(taken, seq, "the POST that is connected is the one that begins");
+                assert_eq!(taken, seq, "the segment uses the POST that was connected ahead");
                 self.current = Some((seq, false));
                 None
             }
@@ -152,7 +152,7 @@ impl Posts {
         open.extend(self.current.map(|(seq, _)| seq));
         assert_eq!(self.publication.in_flight(), open.len(), "each segment is in flight once");
         for seq in &self.sent {
-            assert!(*seq < upcoming, "{seq} was sent, and is to be sent again");
+            assert!(*seq < upcoming, "{seq} was sent already, and would be used again");
         }
         let distinct: BTreeSet<&Seq> = open.iter().collect();
         assert_eq!(distinct.len(), open.len(), "two open segments have one seq: {open:?}");
@@ -179,7 +179,7 @@ fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
             can_go_on(posts);
         }
     }
-    assert!(ends > 100, "the sequences are too kind: {ends} ends");
+    assert!(ends > 100, "the sequences cause too few failures: {ends} ends");
 }
 
 /// From any state, a peer that answers correctly receives every further segment.
@@ -193,7 +193,7 @@ fn can_go_on(mut posts: Posts) {
                 let decision = posts.publication.on_answer(ended, &good, 0.5);
                 assert_eq!(decision, PublicationDecision::Proceed);
             } else {
-                // It ended without a byte: its connection breaks, and it may end the publication.
+                // This POST ended without sending a byte. Its connection breaks, which may end the publication.
                 let unsent =
                     PostAttempt { seq, progress: UploadProgress::Unsent, is_repeated: false };
                 let _ = posts.publication.on_broken(unsent, true, 0.5);
@@ -214,31 +214,31 @@ fn can_go_on(mut posts: Posts) {
 const RULES: OfferRules = OfferRules { max_price: None, pays: PaymentPolicy::Always };
 const PREPAID: Duration = Duration::from_secs(60);
 
-/// The state of the shell at one orchestrator.
+/// The state of a job on an orchestrator, as the shell that carries out the commands knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     Nothing,
-    /// The start was asked for; the job may be there.
+    /// The start was requested, so the job may exist.
     Starting,
     Live,
     Closing,
 }
 
-/// A machine and the world around it.
+/// A job machine, and a simulation of the shell and of the network.
 struct World {
     machine: Machine<u32>,
     now: Instant,
     began: Instant,
-    /// The time that starts have prepaid since then.
+    /// The sum of the time that starts have prepaid since `began`.
     prepaid: Duration,
-    /// The share of failures that the signer causes.
+    /// The share of failures that the signer causes, 0.0 to 1.0.
     moods: f64,
     /// The longest pause that the signer asked for.
     asked_to_wait: Duration,
     finding: bool,
     asked: Vec<Url>,
     held: Held,
-    /// The job that is to take over: being started, or live, or nothing.
+    /// The state of the next job, which is to take over from the running one.
     next: Held,
     closed: u32,
     finished: bool,
@@ -277,7 +277,7 @@ impl World {
             match command {
                 Command::Find => {
                     let held = (self.held, self.next);
-                    assert_eq!(held, (Held::Nothing, Held::Nothing), "a job is left behind");
+                    assert_eq!(held, (Held::Nothing, Held::Nothing), "a job was not closed");
                     (self.finding, self.asked) = (true, Vec::new());
                 }
                 Command::Ask(urls) => {
@@ -301,29 +301,40 @@ impl World {
                 }
                 Command::Run => {
                     if self.next == Held::Live {
-                        assert_eq!(self.held, Held::Nothing, "the old job is closed first");
+                        assert_eq!(
+                            self.held,
+                            Held::Nothing,
+                            "the old job is closed before the next one runs"
+                        );
                         (self.held, self.next) = (Held::Live, Held::Nothing);
                     }
-                    assert_eq!(self.held, Held::Live, "only what has started runs");
+                    assert_eq!(self.held, Held::Live, "only a started job runs");
                 }
                 Command::Close { .. } => {
                     assert_ne!(self.held, Held::Nothing, "nothing to close");
-                    // The shell ends the job that was to take over, too.
+                    // The shell also ends the next job, if there is one.
                     (self.held, self.next) = (Held::Closing, Held::Nothing);
                 }
-                Command::Left(_) => assert_eq!(self.held, Held::Closing, "what was left is closed"),
+                Command::Left(_) => assert_eq!(
+                    self.held,
+                    Held::Closing,
+                    "the job on the orchestrator that was left is being closed"
+                ),
                 Command::TryLater(_) => {
-                    assert_eq!(self.held, Held::Nothing, "a job is left behind");
-                    assert!(self.machine.poll_timeout().is_some(), "it would never try again");
+                    assert_eq!(self.held, Held::Nothing, "a job was not closed");
+                    assert!(
+                        self.machine.poll_timeout().is_some(),
+                        "the machine would never try again"
+                    );
                 }
                 Command::SlowDown(_, pause) => {
-                    assert!(pause <= Duration::from_secs(60), "it never stops for good");
+                    assert!(pause <= Duration::from_secs(60), "the pause has a limit");
                 }
                 Command::Finish(_) => {
                     assert_eq!(
                         (self.held, self.next),
                         (Held::Nothing, Held::Nothing),
-                        "a job is lost"
+                        "a job was not closed at the end"
                     );
                     self.finished = true;
                 }
@@ -331,14 +342,14 @@ impl World {
         }
     }
 
-    /// Another start is paid ahead.
+    /// Counts the time that a start prepays. Panics if the starts prepay faster than real time allows.
     fn prepay(&mut self) {
         self.prepaid += PREPAID;
         let time = self.now.duration_since(self.began);
         assert!(self.prepaid <= time + 3 * PREPAID, "prepaid faster than real time");
     }
 
-    /// A random outcome of the start of the job that is to take over.
+    /// A random outcome of the start of the next job.
     fn answer_next(&mut self, random: &mut Random) -> MachineEvent<u32> {
         if random.chance(0.7) {
             self.next = Held::Live;
@@ -394,7 +405,7 @@ impl World {
         }
     }
 
-    /// A failure of any kind.
+    /// A random failure.
     fn failure(&mut self, random: &mut Random) -> Failure {
         let fault = *random.pick(&[Fault::Retry, Fault::Refresh, Fault::NextPeer, Fault::GiveUp]);
         if !random.chance(self.moods) {
@@ -405,8 +416,8 @@ impl World {
         Failure { fault, scope: Scope::Everyone, retry_after: Some(time), ..failure() }
     }
 
-    /// One step of a world in which one orchestrator of three does what it should, and nothing else happens: what
-    /// was asked is answered, and if nothing was, time goes on to the end of the pause.
+    /// One step with one good orchestrator of three, and without random events: answers an open command, or, if there
+    /// is none, advances the clock to the machine's next timeout.
     fn go_well(&mut self, good: &Url) {
         if std::mem::take(&mut self.finding) {
             let urls = (0..3).map(url).collect();
@@ -435,7 +446,7 @@ impl World {
                 None => {
                     let until = self.machine.poll_timeout();
                     self.now =
-                        until.unwrap_or_else(|| panic!("it waits for nothing")).max(self.now);
+                        until.unwrap_or_else(|| panic!("the machine has no timeout")).max(self.now);
                     MachineEvent::Timeout
                 }
             },
@@ -443,12 +454,12 @@ impl World {
         self.handle(event, 1.0);
     }
 
-    /// Whether an event will come by itself.
+    /// Whether an event is certain to come: an answer, a timeout, or the return of the camera.
     fn awaits_something(&self) -> bool {
         let is_open = self.finding
             || !self.asked.is_empty()
             || matches!(self.held, Held::Starting | Held::Live | Held::Closing);
-        // A camera comes back one day.
+        // Without a camera, the machine waits for the camera's return.
         is_open || self.machine.poll_timeout().is_some() || self.machine.stage() == Stage::Dark
     }
 }
@@ -495,20 +506,20 @@ fn anything(random: &mut Random) -> MachineEvent<u32> {
 }
 
 #[test]
-fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
+fn every_started_job_is_closed_and_every_state_waits_for_an_event() {
     let (mut jobs, mut ends) = (0, 0);
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
         let recovery = *random.pick(&[Recovery::Exit, Recovery::Retry]);
         let mut world = World::new(recovery, *random.pick(&[0.0, 0.3]));
-        // Events may come at once, or slowly.
+        // The longest time between two events, in milliseconds.
         let pace = *random.pick(&[500, 20_000]);
         for _ in 0..100 {
             if world.finished {
                 ends += 1;
                 break;
             }
-            assert!(world.awaits_something(), "nothing will ever happen again");
+            assert!(world.awaits_something(), "no event can come any more");
             world.now += Duration::from_millis(random.below(pace) as u64);
             let jitter = random.unit();
             let event = match random.below(20) {
@@ -524,17 +535,20 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
         stops(&mut world, &mut random);
         jobs += world.closed;
     }
-    assert!(jobs > 1000 && ends > 100, "the sequences are too kind: {jobs} jobs, {ends} ends");
+    assert!(
+        jobs > 1000 && ends > 100,
+        "the sequences cause too few jobs or ends: {jobs} jobs, {ends} ends"
+    );
 }
 
-/// The longest time without a job while one orchestrator of three is usable: the pause after losses, that for what
-/// was prepaid, and those between searches.
+/// The longest time without a job while one orchestrator of three is usable: the pauses after losses, for prepaid time,
+/// and between searches.
 const DARK: Duration = Duration::from_secs(120);
-/// The longest time for which an orchestrator is not asked again that has refused the model or its parameters.
+/// The longest time for which an orchestrator is not asked again after it has refused the model or its parameters.
 const BARRED: Duration = Duration::from_secs(2 * 3600);
 
 #[test]
-fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
+fn from_every_state_a_job_runs_soon_if_one_orchestrator_is_usable() {
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
         let mut world = World::new(Recovery::Retry, *random.pick(&[0.0, 0.3]));
@@ -549,7 +563,7 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
             world.handle(event, random.unit());
         }
         let good = url(random.below(3));
-        // One that was barred is not usable before its time, unless the parameters change.
+        // An orchestrator that refused the parameters is not asked again for [`BARRED`], unless the parameters change.
         let bars = if random.chance(0.5) {
             world.handle(MachineEvent::NewParams, 0.5);
             Duration::ZERO
@@ -570,14 +584,18 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
     }
 }
 
-/// From any state, a stop ends it once what is open has been closed.
+/// Asserts that a stop ends the machine in any state, as soon as the open job is closed.
 fn stops(world: &mut World, random: &mut Random) {
     world.handle(MachineEvent::Stop, 0.5);
     for _ in 0..3 {
         if world.finished {
             return;
         }
-        assert_eq!(world.held, Held::Closing, "a stop closes the job, and waits for nothing else");
+        assert_eq!(
+            world.held,
+            Held::Closing,
+            "after a stop, the machine only waits until the job is closed"
+        );
         if let Some(event) = world.answer(random) {
             world.handle(event, 0.5);
         }

@@ -1,5 +1,5 @@
-//! Outputs of every kind, each with a real receiver: what arrives is H.264, a receiver that hangs, comes late or dies
-//! costs the other outputs nothing, and files survive a crash.
+//! Outputs of every kind, each with a real receiver: H.264 arrives, a receiver that hangs, starts late or ends does not
+//! affect other outputs, and files remain readable after a crash.
 //!
 //! Does not: run a job; `outputs` does.
 #![allow(
@@ -36,7 +36,7 @@ struct Receiver(Child);
 
 impl Receiver {
     fn start(command: &mut Command) -> Self {
-        Self(command.stdin(Stdio::null()).spawn().expect("cross/setup.sh installs it"))
+        Self(command.stdin(Stdio::null()).spawn().expect("cross/setup.sh installs the receiver"))
     }
 
     /// FFmpeg as an RTMP server for one client, which writes to `file`.
@@ -61,7 +61,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A camera that plays: the test picture, in segments of 1 s.
+/// A running capture of the test picture, in segments of 1 s.
 struct Playing {
     _capture: Capture,
     pieces: SegmentPieces,
@@ -107,7 +107,7 @@ fn stream(stream: StreamTarget) -> Output {
     open(Target::Stream(stream))
 }
 
-/// The pictures of a file of video, as FFmpeg counts them without an index.
+/// The number of pictures in a video file, counted by FFmpeg while it reads the whole file.
 fn pictures(file: &Path) -> usize {
     let mut ffprobe = Command::new("ffprobe");
     ffprobe.args(["-v", "error", "-select_streams", "v", "-count_packets", "-show_entries"]);
@@ -122,7 +122,7 @@ fn has_pictures(file: &Path) -> bool {
 }
 
 #[test]
-fn datagrams_hold_whole_packets_that_are_video() {
+fn udp_datagrams_contain_whole_ts_packets_with_video() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let mut output = open(Target::Udp(socket.local_addr().unwrap().to_string()));
@@ -143,7 +143,7 @@ fn datagrams_hold_whole_packets_that_are_video() {
 }
 
 #[test]
-fn an_address_where_nobody_listens_is_an_output_without_a_reader() {
+fn an_udp_address_without_a_receiver_is_reported_as_without_a_reader() {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = format!("127.0.0.1:{port}");
     let mut output = open(Target::Udp(place.clone()));
@@ -174,7 +174,7 @@ fn an_srt_receiver_gets_video() {
 }
 
 #[test]
-fn an_rtmp_server_is_waited_for_and_waited_for_again_when_it_dies() {
+fn an_rtmp_output_waits_for_its_server_and_waits_again_after_the_server_ends() {
     let (port, file, place) = (free_port(), temporary("rtmp.ts"), temporary("url"));
     fs::write(&place, format!("rtmp://127.0.0.1:{port}/live/key-of-studio\n")).unwrap();
     let address = Address::Secret(SecretSource::File(place.clone()));
@@ -197,7 +197,7 @@ fn an_rtmp_server_is_waited_for_and_waited_for_again_when_it_dies() {
     let why = output.state().why.unwrap();
     assert!(why.starts_with("output an output: rtmp2sink failed: "), "{why}");
     assert!(!why.contains("key-of-studio"), "{why}");
-    // The other output lost nothing.
+    // The other output lost no video.
     assert_eq!((beside.dropped(), beside.state().health), (0, Health::Ok));
     [log, place].iter().for_each(|path| fs::remove_file(path).unwrap());
 }
@@ -218,7 +218,7 @@ fn an_rtsp_server_records_video() {
 }
 
 #[test]
-fn a_receiver_that_hangs_fails_alone() {
+fn a_receiver_that_hangs_does_not_affect_other_outputs() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rtmp://{}/live/x", listener.local_addr().unwrap());
     let mut hanging = stream(StreamTarget::Rtmp(Address::Plain(url)));
@@ -234,7 +234,7 @@ fn a_receiver_that_hangs_fails_alone() {
 }
 
 #[test]
-fn a_fragment_gets_the_transport_stream_or_decoded_pictures() {
+fn a_pipeline_output_gets_the_transport_stream_or_decoded_pictures() {
     let (ts, jpeg) = (temporary("fragment.ts"), temporary("picture.jpg"));
     let fragment = format!("filesink buffer-mode=2 location={}", ts.display());
     let mut output = stream(StreamTarget::Pipeline { fragment, feed: Feed::Ts });
@@ -248,7 +248,7 @@ fn a_fragment_gets_the_transport_stream_or_decoded_pictures() {
 }
 
 #[test]
-fn what_an_output_lacks_is_named() {
+fn an_output_that_cannot_be_opened_names_the_missing_part() {
     for (fragment, expected) in [
         ("nosuchsink", "GStreamer has no element \"nosuchsink\": install the plugin that has it"),
         (
@@ -290,7 +290,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn numbered_files_go_on_after_a_crash_and_none_is_truncated() {
+fn after_a_crash_file_numbers_continue_and_no_file_is_truncated() {
     let directory = temporary("numbered");
     fs::create_dir(&directory).unwrap();
     fs::write(directory.join("holiday.ts"), "mine").unwrap();
@@ -302,7 +302,7 @@ fn numbered_files_go_on_after_a_crash_and_none_is_truncated() {
     };
     let mut output = open(target.clone());
     play(&mut output, |_| cams().len() == 2);
-    // As after a crash: the output is dropped without being closed, and its last file is incomplete.
+    // This simulates a crash: the output is dropped without being closed, and its last file is incomplete.
     drop(output);
     let before: Vec<(PathBuf, u64)> =
         cams().into_iter().map(|file| (file.clone(), fs::metadata(&file).unwrap().len())).collect();
@@ -319,11 +319,11 @@ fn numbered_files_go_on_after_a_crash_and_none_is_truncated() {
 }
 
 #[test]
-fn an_mp4_file_plays_while_it_is_written_and_the_next_one_follows() {
+fn an_mp4_file_can_be_played_while_it_is_written() {
     let directory = temporary("mp4");
     fs::create_dir(&directory).unwrap();
     let mut output = open(Target::Numbered(numbered(&directory.join("cam.mp4"), 60_000, 2)));
-    // It is not closed, as after a power cut.
+    // The file is not closed, as after a power cut.
     play(&mut output, |state| {
         is_ok(state) && files(&directory).first().is_some_and(|file| has_pictures(file))
     });
@@ -340,7 +340,7 @@ fn an_mp4_file_plays_while_it_is_written_and_the_next_one_follows() {
 }
 
 #[test]
-fn a_file_is_begun_again_when_it_is_asked_for() {
+fn a_new_file_begins_on_request() {
     let directory = temporary("reopened");
     fs::create_dir(&directory).unwrap();
     let mut output = open(Target::Numbered(numbered(&directory.join("cam.ts"), 1 << 40, 9)));
@@ -352,7 +352,7 @@ fn a_file_is_begun_again_when_it_is_asked_for() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_waited_for() {
+fn an_output_waits_for_a_missing_directory() {
     let directory = temporary("later");
     let mut output = open(Target::Numbered(numbered(&directory.join("cam.mp4"), 60_000, 2)));
     play(&mut output, |state| state.health == Health::Failed);
@@ -365,7 +365,7 @@ fn a_directory_that_is_not_there_is_waited_for() {
 }
 
 #[test]
-fn a_disk_that_is_full_fails_an_output() {
+fn a_full_disk_fails_an_output() {
     let error = block_on(async {
         let mut output = open(Target::File("/dev/full".into()));
         let full = |states: &[OutputState]| states[0].health == Health::Failed;
@@ -376,7 +376,7 @@ fn a_disk_that_is_full_fails_an_output() {
 }
 
 #[test]
-fn the_input_is_written_by_its_own_thread() {
+fn an_output_of_the_input_is_written_on_its_own_thread() {
     let file = temporary("input.ts");
     let output = std::sync::Arc::new(std::sync::Mutex::new(open(Target::File(file.clone()))));
     block_on(async {

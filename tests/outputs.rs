@@ -1,5 +1,5 @@
-//! Outputs of returned video: after a failure an output continues with a new segment; no output ends or blocks the
-//! agent, or destroys a file.
+//! Outputs of returned video: after a failure an output continues with a new segment; no output ends the agent, blocks
+//! the agent or destroys a file.
 //!
 //! Does not: decode the returned video; `demo` does.
 #![cfg(feature = "sandbox")]
@@ -28,14 +28,14 @@ use media::{MediaError, Target};
 use media_capture::block_on;
 use sandbox::{Handle, Options, Sandbox};
 
-/// The `n`th packet of a stream that carries nothing.
+/// A null packet of MPEG-TS that contains its number `n`.
 fn packet(n: u32) -> Vec<u8> {
     let mut packet = vec![0x47; 188];
     packet[1..5].copy_from_slice(&n.to_be_bytes());
     packet
 }
 
-/// The numbers of these packets.
+/// The numbers of the packets in a stream of [`packet`]s.
 fn numbers(stream: &[u8]) -> Vec<u32> {
     assert_eq!(stream.len() % 188, 0, "whole packets");
     let number = |packet: &[u8]| u32::from_be_bytes(packet[1..5].try_into().unwrap());
@@ -59,13 +59,13 @@ fn fifo(name: &str) -> PathBuf {
 }
 
 #[test]
-fn an_output_gets_all_bytes_in_order_and_grows_with_each_run() {
+fn an_output_file_gets_all_bytes_in_order_and_each_run_appends() {
     let path = temporary("out.ts");
     for run in 0..3 {
         let mut output = open(&path);
         push(&mut output, 100 * run..100 * (run + 1));
         block_on(output.close(LIMIT)).unwrap();
-        // A full disk or a power cut leaves a part of a packet.
+        // A full disk or a power cut leaves an incomplete packet at the end of the file.
         let file = OpenOptions::new().append(true).open(&path);
         file.unwrap().write_all(&packet(0)[..100]).unwrap();
     }
@@ -75,10 +75,10 @@ fn an_output_gets_all_bytes_in_order_and_grows_with_each_run() {
 }
 
 #[test]
-fn an_output_is_written_in_whole_packets_whatever_is_lost() {
+fn an_output_contains_only_whole_packets_after_a_loss() {
     let path = temporary("whole.ts");
     let mut output = open(&path);
-    // A segment that broke off in mid-packet, then a whole one.
+    // The first segment ends within a packet; the second one is whole.
     output.push(packet(0)[..100].to_vec().into(), true);
     output.push([&packet(0)[100..], &packet(1)[..50]].concat().into(), false);
     output.push(packet(2).into(), true);
@@ -88,13 +88,13 @@ fn an_output_is_written_in_whole_packets_whatever_is_lost() {
 }
 
 #[test]
-fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
+fn an_output_that_cannot_be_opened_fails_the_start_or_is_opened_again_later() {
     let directory = temporary("later");
     let path = directory.join("out.ts");
     let target = Target::File(path.clone());
     let error = Output::open("an output", target.clone(), |_| true)
         .map(drop)
-        .expect_err("there is no directory");
+        .expect_err("the directory does not exist");
     assert!(matches!(&error, MediaError::Write { path: of, .. } if *of == path), "{error}");
     let mut output = Output::open("an output", target, |_| false).unwrap();
     fs::create_dir(&directory).unwrap();
@@ -113,7 +113,7 @@ fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
 }
 
 #[test]
-fn an_output_that_is_full_at_the_end_is_an_error() {
+fn a_full_disk_at_the_end_is_an_error() {
     let mut output = open(Path::new("/dev/full"));
     push(&mut output, 0..3);
     let error = block_on(output.close(LIMIT)).expect_err("it is full");
@@ -122,7 +122,7 @@ fn an_output_that_is_full_at_the_end_is_an_error() {
 }
 
 #[test]
-fn a_file_that_is_not_a_transport_stream_is_left_alone() {
+fn a_file_without_mpegts_is_not_changed() {
     let path = temporary("notes.txt");
     for text in ["G", "Good morning", &format!("G{}", "o".repeat(400)), &"o".repeat(188)] {
         fs::write(&path, text).unwrap();
@@ -134,7 +134,7 @@ fn a_file_that_is_not_a_transport_stream_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_moved_away_is_made_again_with_the_next_segment() {
+fn after_the_file_is_moved_the_next_segment_begins_a_new_file() {
     let (path, old) = (temporary("out.ts"), temporary("old.ts"));
     let mut output = open(&path);
     push(&mut output, 0..150);
@@ -152,10 +152,10 @@ fn a_file_that_is_moved_away_is_made_again_with_the_next_segment() {
 #[test]
 fn an_output_that_stalls_loses_whole_segments() {
     let path = fifo("stalls.fifo");
-    // The pipe is open at the other end, but nobody reads.
+    // The other end of the pipe is open, but is not read.
     let stalled = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let mut output = open(&path);
-    // More than the pipe (64 KiB) and the queue hold.
+    // These packets are more than the pipe (64 KiB) and the queue can hold.
     push(&mut output, 0..100);
     while output.written() < 100 * 188 {
         thread::yield_now();
@@ -208,7 +208,7 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
         });
         let (mut n, by) = (150, Instant::now() + LIMIT);
         while !read.is_finished() {
-            assert!(Instant::now() < by, "the reader gets nothing");
+            assert!(Instant::now() < by, "the reader gets no video");
             push(&mut output, n..n + 10);
             n += 10;
             thread::sleep(Duration::from_millis(1));
@@ -216,7 +216,7 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
         let numbers = numbers(&read.join().unwrap());
         assert_eq!(numbers[0] % 100, 0, "{numbers:?}");
         assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "{numbers:?}");
-        // The output notices at its next write that this reader left.
+        // The output notices at its next write that this reader has closed the pipe.
         loop {
             let before = output.written();
             push(&mut output, 0..100);
@@ -224,7 +224,10 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
             if output.written() == before {
                 break;
             }
-            assert!(Instant::now() < by, "the output does not notice that its reader left");
+            assert!(
+                Instant::now() < by,
+                "the output does not notice that its reader has closed the pipe"
+            );
         }
     }
     // A pipe without a reader is not an error.
@@ -236,7 +239,7 @@ fn sandbox() -> Handle {
     Sandbox::start(Options::default()).unwrap()
 }
 
-/// A small job on `sandbox` with this output.
+/// Starts a small job on `sandbox` with this output.
 fn job(sandbox: &Handle, output: &Path) -> Edge {
     let url = sandbox.url();
     let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--output.path"];
@@ -253,7 +256,7 @@ fn count(said: &str, part: &str) -> usize {
     said.lines().filter(|line| line.contains(part)).count()
 }
 
-/// The bytes that a viewer gets before the second PAT, which begins the next segment.
+/// Opens a pipe as a viewer does, and returns the bytes before the second PAT, which begins the next segment.
 fn first_segment(path: &Path) -> Vec<u8> {
     let (mut viewer, mut seen) = (File::open(path).unwrap(), Vec::new());
     let mut packet = [0; 188];
@@ -267,7 +270,7 @@ fn first_segment(path: &Path) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_viewer_that_leaves_is_followed_by_the_next_one() {
+async fn after_a_viewer_leaves_the_next_one_gets_whole_segments() {
     let sandbox = sandbox();
     let path = fifo("viewers.fifo");
     let mut edge = job(&sandbox, &path);
@@ -287,9 +290,10 @@ async fn a_viewer_that_leaves_is_followed_by_the_next_one() {
     fs::remove_file(path).unwrap();
 }
 
-/// The limit of a file's size is a full disk that a test can make without root: here 200 kB, 3 s of video.
+/// A limit on the file size takes the place of a full disk, since it needs no root. The limit of 200 kB is 3 s of
+/// video.
 #[tokio::test]
-async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
+async fn video_is_lost_while_the_disk_is_full_and_written_again_once_it_has_room() {
     let sandbox = sandbox();
     let path = temporary("limited.ts");
     let url = sandbox.url();
@@ -301,7 +305,7 @@ async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
     let line = edge.hear("cannot write ");
     assert!(line.starts_with("WARN ") && line.contains("name another file"), "{line}");
     returned(&sandbox, 3).await;
-    // The disk has room again.
+    // An empty file means that the disk has room again.
     File::create(&path).unwrap();
     let line = edge.hear("is written again");
     assert!(line.starts_with("INFO "), "{line}");
@@ -314,7 +318,7 @@ async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
 }
 
 #[tokio::test]
-async fn an_output_that_is_not_there_yet_is_waited_for() {
+async fn the_agent_waits_for_a_missing_output_directory() {
     let sandbox = sandbox();
     let disk = temporary("unmounted");
     let path = disk.join("out.ts");
@@ -331,7 +335,7 @@ async fn an_output_that_is_not_there_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_restart_adds_to_the_file_of_the_run_before() {
+async fn a_restart_appends_to_the_file_of_the_previous_run() {
     let sandbox = sandbox();
     let path = temporary("grown.ts");
     let mut whole = 0;
@@ -348,7 +352,8 @@ async fn a_restart_adds_to_the_file_of_the_run_before() {
     fs::remove_file(path).unwrap();
 }
 
-/// Asserts that the program ends with 2 and this error before any request, and that `spared` is unchanged.
+/// Asserts that the program ends with exit code 2 and this error before any request, and that the file `spared` is
+/// unchanged.
 #[track_caller]
 fn refused(arguments: &[&str], spared: &Path, expected: &str) {
     let before = fs::read(spared).unwrap();
@@ -376,7 +381,7 @@ fn an_output_never_destroys_the_input() {
         let kind = ["--source.kind", "file", "--source.path", source];
         refused(&[&kind[..], &["--output.path", output]].concat(), &film, &expected);
     }
-    // Standard output may be the input too.
+    // Standard output may be redirected to the input file.
     let adds = OpenOptions::new().append(true).open(&film).unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
     demo.args(["demo", "--source", source, "--output", "-"]).stdout(adds);
@@ -410,9 +415,9 @@ fn an_output_never_destroys_a_file_without_video() {
     [config, checked].iter().for_each(|path| fs::remove_file(path).unwrap());
 }
 
-/// Systemd starts nothing again that ended with 2.
+/// The service must not end with exit code 2, because systemd would not start it again.
 #[tokio::test]
-async fn a_service_goes_on_without_an_output_that_holds_something_else() {
+async fn a_service_runs_without_an_output_whose_file_is_not_mpegts() {
     let sandbox = sandbox();
     let path = temporary("zeros.ts");
     fs::write(&path, [0; 4096]).unwrap();
@@ -430,7 +435,7 @@ async fn a_service_goes_on_without_an_output_that_holds_something_else() {
 }
 
 #[test]
-fn an_output_stays_out_of_the_store() {
+fn an_output_in_the_store_directory_is_refused() {
     let store = temporary("store");
     fs::create_dir(&store).unwrap();
     let path = store.join("out.ts");
@@ -458,7 +463,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn several_outputs_of_a_job_survive_a_kill_and_are_begun_again_on_sighup() {
+async fn files_of_several_outputs_survive_a_kill_and_sighup_begins_new_files() {
     let sandbox = sandbox();
     let directory = temporary("outputs");
     fs::create_dir(&directory).unwrap();
@@ -486,11 +491,11 @@ async fn several_outputs_of_a_job_survive_a_kill_and_are_begun_again_on_sighup()
     let mut edge = Edge::start(&job);
     let line = edge.hear("output studio: rtmp2sink failed");
     assert!(!line.contains("key-of-studio"), "{line}");
-    until("all files are begun", || files(&directory).len() == 3).await;
+    until("all files exist", || files(&directory).len() == 3).await;
     returned(&sandbox, 3).await;
     edge.signal("HUP");
     edge.hear("the configuration is the same as before");
-    until("numbered files are begun again", || count("job-") == 2).await;
+    until("the numbered output has a second file", || count("job-") == 2).await;
     edge.signal("KILL");
     let ended = edge.end();
     assert!(!ended.stderr.contains("key-of-studio"), "{}", ended.stderr);
@@ -499,10 +504,10 @@ async fn several_outputs_of_a_job_survive_a_kill_and_are_begun_again_on_sighup()
     let old = files(&directory);
 
     let edge = Edge::start(&job);
-    until("the next files are begun", || count("job-") == 3 && count("input-") >= 2).await;
+    until("the next files exist", || count("job-") == 3 && count("input-") >= 2).await;
     returned(&sandbox, 2).await;
     edge.signal("TERM");
-    // The server that never came is the only failure.
+    // The only failure is the output whose server does not exist.
     let ended = edge.end().with_code(1);
     assert!(ended.error().contains("output studio"), "{}", ended.error());
     for (file, length) in old.iter().zip(before) {

@@ -1,5 +1,5 @@
-//! No job is overpaid: checks the project's payments against the ledger of the sandbox, which rounds, counts and
-//! refuses as the real signer and orchestrator do. Both clocks are set forward together, so hours take moments.
+//! No job is overpaid: compares the payments with the ledger of the sandbox, which rounds, counts and refuses like the
+//! real signer and orchestrator. The clocks of payer and sandbox are advanced together, so that hours pass in a moment.
 //!
 //! Does not: test the video of paid jobs; `paid` does.
 #![cfg(feature = "sandbox")]
@@ -35,7 +35,7 @@ use sandbox_client::{network, post, seconds};
 const PAYER_HEADER: &str = "Livepeer-Payer-Address";
 const RESERVE: &str = "/apps/r0/session";
 
-/// The payments of one job or session, with a clock that is set together with the sandbox's.
+/// The payments of one job or session. The clock is advanced together with that of the sandbox.
 struct Paying {
     sandbox: Handle,
     payer: Payer,
@@ -63,7 +63,7 @@ impl Paying {
         self.sandbox.ledger().account(&self.manifest).unwrap().clone()
     }
 
-    /// The outcome of the next event: a segment of media each second, or a payment that is due.
+    /// Advances to the next event, which is a segment of media each second or a due payment. Returns the outcome.
     async fn step(&mut self) -> PaymentOutcome {
         let media = self.now() + seconds(1);
         let due = self.payer.poll_timeout().filter(|due| *due < media);
@@ -75,7 +75,7 @@ impl Paying {
         self.payer.turn(&self.url, event, self.now(), 0.5).await
     }
 
-    /// Runs for this time. Asserts that every payment is made.
+    /// Advances by `time`. Asserts that every payment succeeds.
     async fn go_on(&mut self, time: Duration) {
         let end = self.now() + time;
         while self.now() < end {
@@ -114,7 +114,7 @@ async fn job(options: Options) -> Paying {
     Paying::new(sandbox, payer, url, manifest)
 }
 
-/// The fresh terms of a session on a runner.
+/// Fetches fresh terms of a session on a runner.
 struct Again(TermsRefresh);
 
 impl TermsSource for Again {
@@ -158,7 +158,7 @@ fn calls(sandbox: &Handle, endpoint: Endpoint) -> usize {
     sandbox.look(|record| record.requests().filter(|request| is_it(&request.target)).count())
 }
 
-/// The refusals other than of terms that have expired.
+/// All refusals except those of expired terms.
 fn refusals(sandbox: &Handle) -> Vec<(u16, String)> {
     let ledger = sandbox.ledger();
     let other = ledger.refused().filter(|refused| refused.status != 480);
@@ -166,12 +166,12 @@ fn refusals(sandbox: &Handle) -> Vec<(u16, String)> {
 }
 
 #[tokio::test]
-async fn a_price_that_drifts_up_does_not_change_a_running_job() {
+async fn a_slowly_rising_price_does_not_change_a_running_job() {
     let mut job = job(paying()).await;
     job.sandbox.always(Failure::Drift(1));
     job.go_on(seconds(1800)).await;
     assert_eq!(refusals(&job.sandbox), []);
-    // Terms are good for 8 minutes, or 600 tickets.
+    // Terms are valid for 8 minutes, or 600 tickets.
     let calls = calls(&job.sandbox, Endpoint::Refresh);
     assert!((3..=5).contains(&calls), "{calls}");
     let (paid, used) = (job.account().time_paid(), job.used());
@@ -189,7 +189,7 @@ async fn an_orchestrator_without_a_refresh_call_is_asked_for_its_info_even_when_
 
 #[tokio::test]
 async fn terms_are_fetched_before_their_tickets_run_out() {
-    // 50 tickets open, and 25 are due each time: the 600th after two minutes.
+    // The start takes 50 tickets, and each payment 25, so the 600th ticket is due after two minutes.
     let mut session = session(Duration::from_millis(200)).await;
     session.go_on(seconds(900)).await;
     assert_eq!(refusals(&session.sandbox), []);
@@ -199,18 +199,19 @@ async fn terms_are_fetched_before_their_tickets_run_out() {
 }
 
 #[tokio::test]
-async fn seconds_that_a_signer_rounds_up_are_paid_just_before_they_are_over() {
+async fn if_the_signer_rounds_up_to_seconds_payments_are_just_before_a_full_second() {
     let mut session = session(seconds(1)).await;
     session.go_on(seconds(600)).await;
     let account = session.account();
     let (paid, used) = (account.time_paid(), session.used());
     assert!(account.is_open && account.payments >= 115, "{account:?}");
-    // 10 s ahead, and the margins: 0.5 % on this link. Each 5.0005 s cost 6 s would be 120 s more.
+    // The limit is 10 s paid ahead, and 2 % for margins, which are 0.5 % on this link. Rounding each 5.0005 s up to 6 s
+    // would add 120 s.
     assert!((used..=used + seconds(10) + used / 50).contains(&paid), "{paid:?} of {used:?}");
 }
 
 #[tokio::test]
-async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
+async fn a_changed_signer_key_ends_the_job_and_pays_for_the_next_one() {
     let sandbox = Sandbox::start(paying()).unwrap();
     let network = network(&sandbox, SessionOptions::default());
     let mut first = start(&network, &sandbox).await.unwrap();
@@ -225,14 +226,14 @@ async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
         panic!("{failed:?}")
     };
     assert_eq!(error.fault(), Fault::Retry);
-    // The next job begins with the other key at once.
+    // The next job uses the other key from its first payment.
     start(&network, &job.sandbox).await.unwrap();
     assert_eq!(calls(&job.sandbox, Endpoint::SignInfo), 2);
     assert_eq!(refusals(&job.sandbox), [(400, "invalid sig".to_owned())]);
 }
 
 #[tokio::test]
-async fn tickets_of_another_key_are_signed_once_and_sent_to_nobody() {
+async fn tickets_of_a_changed_signer_key_are_signed_once_and_not_sent() {
     let sandbox = Sandbox::start(paying()).unwrap();
     let network = network(&sandbox, SessionOptions::default());
     start(&network, &sandbox).await.unwrap();
@@ -242,11 +243,11 @@ async fn tickets_of_another_key_are_signed_once_and_sent_to_nobody() {
     assert_eq!(error.failure().fault, Fault::Retry);
     start(&network, &sandbox).await.unwrap();
     assert_eq!(calls(&sandbox, Endpoint::MakePayment), 3);
-    assert_eq!(refusals(&sandbox), [], "the orchestrator has seen nothing of it");
+    assert_eq!(refusals(&sandbox), [], "no ticket of the other key was sent to the orchestrator");
 }
 
 #[tokio::test]
-async fn a_free_orchestrator_that_is_on_chain_says_so_before_the_signer_is_asked() {
+async fn a_free_orchestrator_that_demands_tickets_is_refused_before_the_signer_is_asked() {
     let sandbox = Sandbox::start(Options { price: Some(0), ..paying() }).unwrap();
     let url = Url::parse_base(&sandbox.url(), 0).unwrap();
     let capability = "live-video-to-video/m".parse().unwrap();
@@ -259,7 +260,7 @@ async fn a_free_orchestrator_that_is_on_chain_says_so_before_the_signer_is_asked
     assert_eq!(calls(&sandbox, Endpoint::MakePayment), 0);
 }
 
-/// Random numbers; a seed gives the same numbers again.
+/// Random numbers. The same seed gives the same numbers.
 struct Chance(u64);
 
 impl Chance {
@@ -291,8 +292,9 @@ fn failure(chance: &mut Chance) -> Failure {
     Failure::Call(endpoint, chance.of(&failures))
 }
 
-/// Five minutes with a failure every other payment or so. What was paid is never more than what was used, what is
-/// paid ahead, and an interval; and never less than the agent believes. The number of payments.
+/// Runs for five minutes, in which about every other payment fails. Asserts that the paid time never exceeds the sum of
+/// the used time, the time to pay ahead and one interval, and that it is never less than the agent has counted. Returns
+/// the number of payments.
 async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ seed);
     while paying.used() < seconds(300) {
@@ -305,7 +307,7 @@ async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
         assert!(paid <= most, "seed {seed}: {paid:?} of {used:?}, after {outcome:?}");
         let left = paying.payer.paid_for(paying.now()).unwrap();
         let believed = if left.is_zero() { Duration::ZERO } else { used + left };
-        // A ticket's worth, and half a second in which a signer may round either way.
+        // The signer rounds to whole tickets, and by up to half a second in either direction.
         assert!(believed <= paid + seconds(2), "seed {seed}: {believed:?} but {paid:?}");
         if matches!(outcome, PaymentOutcome::Leave(_) | PaymentOutcome::Failed(_)) {
             break;
@@ -316,7 +318,7 @@ async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_no_job_is_paid_for_more_than_it_used() {
+async fn with_random_failures_no_job_is_overpaid() {
     let mut payments = 0;
     for seed in 0..12 {
         payments += check(job(paying()).await, seconds(60), seed).await;
@@ -325,11 +327,11 @@ async fn whatever_goes_wrong_no_job_is_paid_for_more_than_it_used() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_no_session_is_paid_for_more_than_it_used() {
+async fn with_random_failures_no_session_is_overpaid() {
     let mut payments = 0;
     for seed in 0..12 {
         payments += check(session(Duration::from_millis(250)).await, seconds(10), seed).await;
     }
-    // Some end early: ten seconds ahead do not outlast every row of failures.
+    // Some sessions end early, because several failures in a row take longer than the ten seconds paid ahead.
     assert!(payments > 100, "{payments}");
 }

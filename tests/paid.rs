@@ -20,9 +20,9 @@ use sandbox::{
     Sandbox, SignerOptions, StartFailure, Target, Timings,
 };
 
-/// The longest wait of a test.
+/// The time limit of each wait.
 const LIMIT: Duration = Duration::from_secs(40);
-/// A credential that no output may contain.
+/// A credential that must not appear in any output.
 const SECRET: &str = "Bearer hunter2-hunter2";
 
 fn sandbox(change: impl FnOnce(&mut Options)) -> Handle {
@@ -87,7 +87,7 @@ async fn a_job_is_paid_while_video_flows() {
 }
 
 #[tokio::test]
-async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
+async fn a_price_above_the_limit_moves_the_job_to_the_next_orchestrator() {
     let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
     let edge = model(&[&first, &second]);
     let has_job = |record: &Record| record.counters.jobs > 0;
@@ -103,7 +103,7 @@ async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
 }
 
 #[tokio::test]
-async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
+async fn starts_that_fail_after_their_payment_are_paid_only_a_few_times() {
     let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
     for place in [&first, &second] {
         let words = "live-video-to-video container returned 500: out of memory";
@@ -112,7 +112,7 @@ async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
     let mut edge = model(&[&first, &second]);
     edge.hear("out of memory");
     edge.hear("failed starts were charged for more time than has passed");
-    // A start and two failovers, over all orchestrators.
+    // The limit for both orchestrators together is one start and two failovers.
     let payments = first.ledger().payments() + second.ledger().payments();
     assert_eq!(payments, 3, "{:?} {:?}", first.ledger(), second.ledger());
     stop(edge);
@@ -162,7 +162,7 @@ async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
     sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
     edge.hear("payment failed: ");
     let before = sandbox.counters().segments;
-    // 30 s is half of what the first payment pays for ahead.
+    // 30 s are half of the time that the first payment pays ahead.
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 29).await);
     sandbox.clear_failures();
     edge.hear("payments work again");
@@ -180,7 +180,7 @@ async fn an_unpaid_job_is_closed_and_reported_as_unpaid() {
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
     sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(403)));
     edge.hear("payment failed: ");
-    // The minute that was prepaid is over.
+    // After this, the prepaid minute is over.
     sandbox.advance(Duration::from_secs(120));
     let line = edge.hear("closed the unpaid job");
     assert!(line.starts_with("WARN"), "{line}");
@@ -192,7 +192,7 @@ async fn an_unpaid_job_is_closed_and_reported_as_unpaid() {
 }
 
 #[tokio::test]
-async fn a_signer_that_comes_back_with_another_key_costs_one_start() {
+async fn a_signer_that_returns_with_another_key_causes_one_new_start() {
     let sandbox = sandbox(|_| {});
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
@@ -232,7 +232,7 @@ async fn a_lost_session_is_reserved_again() {
     assert_eq!(sandbox.sessions(), Vec::<String>::new());
 }
 
-/// How often the signer of this sandbox was called.
+/// The number of calls to each endpoint of the sandbox's signer.
 fn calls(sandbox: &Handle) -> [usize; 3] {
     [Endpoint::Discover, Endpoint::SignInfo, Endpoint::MakePayment].map(|endpoint| {
         let is_it = |request: &&Request| request.target == Target::Call(endpoint);
@@ -246,7 +246,7 @@ fn refuse(sandbox: &Handle) {
     sandbox.always(Failure::Call(Endpoint::MakePayment, refusal));
 }
 
-/// A configuration file with the model, which changes.
+/// A configuration file whose model can be changed.
 struct File(std::path::PathBuf);
 
 impl File {
@@ -272,14 +272,14 @@ impl Drop for File {
 }
 
 #[tokio::test]
-async fn the_pause_that_a_signer_asks_for_holds_over_starts_and_reloads() {
+async fn the_pause_that_a_signer_requests_is_kept_over_starts_and_reloads() {
     let sandboxes: Vec<Handle> = (0..5).map(|_| sandbox(|_| {})).collect();
     let at: Vec<&Handle> = sandboxes.iter().collect();
     refuse(at[0]);
     let file = File::new();
     let mut edge = run(&at, &["--config", file.path()]);
     edge.hear("limits the rate of requests");
-    // The next one fails without a call.
+    // The next start fails without a call to the signer.
     edge.hear("limits the rate of requests");
     file.write("two");
     edge.signal("HUP");
@@ -290,7 +290,7 @@ async fn the_pause_that_a_signer_asks_for_holds_over_starts_and_reloads() {
 }
 
 #[tokio::test]
-async fn the_pause_that_a_signer_asks_for_holds_for_its_discovery() {
+async fn the_pause_that_a_signer_requests_also_applies_to_its_discovery_list() {
     let sandbox = sandbox(|_| {});
     refuse(&sandbox);
     let file = File::new();

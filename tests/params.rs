@@ -1,6 +1,7 @@
-//! Parameters of a running job, changed by its `Control`, and the events that report what becomes of them.
+//! Parameters of a running job, changed through `Control`, and the events that report whether they arrived and whether
+//! the model accepted them.
 //!
-//! Does not: test single decisions; the unit tests of `agent::control` and of the delivery do.
+//! Does not: test single decisions; the unit tests of `agent::control` and of the parameter delivery do.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -28,10 +29,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// A test that waits longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A running agent, its handle and its events.
+/// A running agent, its `Control` and its events.
 struct Running {
     control: Control,
     changes: mpsc::Sender<Change>,
@@ -41,7 +42,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// A sandbox whose model reports its status this often.
+/// A sandbox whose model reports its status at this interval.
 fn sandbox(status_every: Duration) -> Handle {
     let timings = Timings { status_every, ..Timings::default() };
     Sandbox::start(sandbox::Options { timings, ..sandbox::Options::default() }).unwrap()
@@ -55,7 +56,7 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
-/// Starts an agent with these configured parameters, which keeps others in `state`.
+/// Starts an agent with these configured parameters. Parameters that are set later are saved in the directory `state`.
 fn start(at: &[&Handle], configured: &Value, state: Option<&Path>) -> Running {
     let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
     let discovery = DiscoveryOptions {
@@ -88,7 +89,7 @@ fn start(at: &[&Handle], configured: &Value, state: Option<&Path>) -> Running {
 }
 
 impl Running {
-    /// Waits for the next event of this type, and gives it with its JSON.
+    /// Waits for the next event of this type. Returns it with its JSON.
     async fn hear(&mut self, name: &str) -> (Arc<Event>, Value) {
         let hear = async {
             loop {
@@ -132,7 +133,7 @@ fn state(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn parameters_are_sent_and_then_confirmed_by_the_model_that_reports_them() {
+async fn parameters_are_sent_and_confirmed_once_the_model_reports_them() {
     let at = often();
     let mut agent = start(&[&at], &json!({ "prompt": "a cat", "steps": 2 }), None);
     let (_, started) = agent.hear("started").await;
@@ -150,7 +151,7 @@ async fn parameters_are_sent_and_then_confirmed_by_the_model_that_reports_them()
     assert_eq!((Value::Object(answer.params), answer.change), (all.clone(), 1));
     let (_, sent) = agent.hear("parameters_sent").await;
     assert_eq!((&sent["parameters"], &sent["change"]), (&all, &json!(1)));
-    // It is not said before the message is there.
+    // The event comes only after the message has arrived.
     let message = all.to_string();
     assert!(at.look(|record| record.controls().any(|sent| sent == message)));
     agent.hear("parameters_applied").await;
@@ -159,7 +160,7 @@ async fn parameters_are_sent_and_then_confirmed_by_the_model_that_reports_them()
 }
 
 #[tokio::test]
-async fn parameters_that_the_model_refuses_come_back_in_its_words() {
+async fn a_refusal_of_parameters_has_the_text_of_the_model() {
     let at = often();
     let mut agent = start(&[&at], &json!({ "prompt": "a cat" }), None);
     agent.hear("parameters_applied").await;
@@ -188,7 +189,7 @@ async fn parameters_that_are_too_long_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_lost_and_a_job_that_is_asked_for_get_the_last_parameters() {
+async fn jobs_started_after_a_loss_or_on_request_get_the_last_parameters() {
     let at = often();
     let mut agent = start(&[&at], &json!({ "prompt": "a cat" }), None);
     agent.hear("parameters_applied").await;
@@ -209,7 +210,7 @@ async fn a_job_that_is_lost_and_a_job_that_is_asked_for_get_the_last_parameters(
 }
 
 #[tokio::test]
-async fn a_job_that_moves_takes_its_parameters_along() {
+async fn a_job_keeps_its_parameters_on_another_orchestrator() {
     let (first, second) = (often(), often());
     let mut agent = start(&[&first, &second], &json!({}), None);
     let (_, job) = agent.hear("job_started").await;
@@ -231,7 +232,7 @@ async fn a_job_that_moves_takes_its_parameters_along() {
 }
 
 #[tokio::test]
-async fn parameters_that_were_set_survive_a_restart_and_a_crash() {
+async fn parameters_set_at_run_time_survive_a_restart_and_a_crash() {
     let (at, state) = (often(), state("survive"));
     let configured = json!({ "prompt": "configured" });
     let mut agent = start(&[&at], &configured, Some(&state));
@@ -245,7 +246,7 @@ async fn parameters_that_were_set_survive_a_restart_and_a_crash() {
     let file = state.join("parameters-test.json");
     let is_kept = || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("a bird"));
     assert!(at.wait(LIMIT, is_kept).await, "not kept");
-    // No graceful end.
+    // The agent is aborted, as in a crash.
     agent.task.abort();
     let _ = agent.task.await;
 
@@ -261,7 +262,7 @@ async fn parameters_that_were_set_survive_a_restart_and_a_crash() {
 }
 
 #[tokio::test]
-async fn parameters_of_a_changed_configuration_take_the_place_of_those_that_were_set() {
+async fn parameters_of_a_changed_configuration_replace_those_set_at_run_time() {
     let (at, state) = (often(), state("changed"));
     let mut agent = start(&[&at], &json!({ "prompt": "configured" }), Some(&state));
     agent.hear("parameters_applied").await;
@@ -285,7 +286,8 @@ async fn parameters_of_a_changed_configuration_take_the_place_of_those_that_were
 }
 
 #[tokio::test]
-async fn a_flood_of_model_events_costs_a_slow_subscriber_its_oldest_and_the_job_nothing() {
+async fn a_flood_of_model_events_drops_the_oldest_of_a_slow_subscriber_and_does_not_affect_the_job()
+{
     let at = sandbox(Duration::from_millis(20));
     let mut agent = start(&[&at], &json!({ "prompt": "see https://o/s3cret \u{202e}" }), None);
     let mut slow = agent.bus.subscribe();

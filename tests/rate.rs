@@ -1,7 +1,7 @@
-//! Runs the adaptive bitrate, the queue and a model of TCP on models of many links, and checks the promised results.
+//! Simulates the adaptive bitrate, the queue and TCP on models of many links, and checks the required results.
 //!
-//! `cargo test --test rate -- --nocapture --test-threads 1` prints the curves. Each test states the [`Promise`] for its
-//! link.
+//! `cargo test --test rate -- --nocapture --test-threads 1` prints the curves. Each test states the required limits
+//! ([`Promise`]) for its link.
 //!
 //! Does not: touch the network.
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic and print")]
@@ -31,18 +31,19 @@ struct Frame {
     is_key: bool,
 }
 
-/// State at the end of a quarter of a second.
+/// The state at the end of a quarter of a second.
 #[derive(Clone, Copy, Default)]
 struct Moment {
     bitrate: f64,
     fps: u32,
     height: u32,
-    /// The longest latency of a frame that arrived, in seconds; the age of the oldest frame in flight, if none did.
+    /// The longest latency of the frames that arrived in this quarter, in seconds. If none arrived, the age of the
+    /// oldest frame in flight.
     latency: f64,
     dropped: u64,
 }
 
-/// Runs encoder, queue, controller and TCP over `link`, and samples them every quarter of a second.
+/// Simulates encoder, queue, controller and TCP over `link`. Returns a sample for each quarter of a second.
 fn run(link: &Link, seed: u64) -> Vec<Moment> {
     let start = Instant::now();
     let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
@@ -164,14 +165,14 @@ fn print_curve(link: &Link, moments: &[Moment]) {
     }
 }
 
-/// A trace in quarters of a second, from steps of (seconds, value).
+/// A trace with a value for each quarter of a second. `parts` are pairs of a duration in seconds and a value.
 fn steps(parts: &[(usize, f64)]) -> Vec<f64> {
     parts.iter().flat_map(|(seconds, rate)| vec![*rate; seconds * 4]).collect()
 }
 
 /// Limits that hold on a link once the bitrate has settled.
 struct Promise {
-    /// Lowest share of the throughput of a saturating TCP connection.
+    /// The lowest share of the throughput of a TCP connection that always has data to send.
     share: f64,
     /// Limit of the 95th percentile of the latency, in seconds.
     late: f64,
@@ -182,7 +183,8 @@ struct Promise {
 /// The limits that the requirements set.
 const WHOLE: Promise = Promise { share: 0.7, late: 1.0, swing: 0.2 };
 
-/// Checks the promise on the `settled` moments of a link that carries `carries` bits per second.
+/// Asserts that the `settled` moments keep the promise. `carries` is the throughput of TCP on the link, in bits per
+/// second.
 #[track_caller]
 fn check_settled(link: &Link, carries: f64, settled: &[Moment], promise: &Promise) {
     let (share, late) = (mean(settled) / carries, latency(settled));
@@ -202,7 +204,7 @@ fn check_settled(link: &Link, carries: f64, settled: &[Moment], promise: &Promis
     assert!(swings <= promise.swing, "{}: swings by {swings:.2}", link.name);
 }
 
-/// Runs `link` with several seeds and checks the promise between the seconds `from` and `to`.
+/// Simulates `link` with several seeds. Asserts that the promise is kept between the seconds `from` and `to`.
 #[track_caller]
 fn check(link: &Link, from: f64, to: f64, promise: &Promise) {
     let carries = saturated(link, from, to).min(f64::from(BOUNDS.max));
@@ -217,7 +219,7 @@ fn check(link: &Link, from: f64, to: f64, promise: &Promise) {
 
 /// The promise holds 20 s after the link narrows; 60 s after the link widens, 70 % of it is used.
 #[test]
-fn a_link_that_narrows_and_widens() {
+fn the_bitrate_follows_a_link_that_narrows_and_widens() {
     let rate = steps(&[(20, 4e6), (90, 1e6), (90, 4e6)]);
     let link = Link { name: "steps", rate, round_trip: vec![0.05], loss: 0.0, buffer: 64 << 10 };
     check(&link, 40.0, 110.0, &WHOLE);
@@ -228,7 +230,7 @@ fn a_link_that_narrows_and_widens() {
 }
 
 #[test]
-fn a_deep_buffer() {
+fn latency_stays_low_on_a_link_with_a_deep_buffer() {
     let rate = steps(&[(20, 4e6), (100, 1e6)]);
     let link =
         Link { name: "deep buffer", rate, round_trip: vec![0.04], loss: 0.0, buffer: 512 << 10 };
@@ -238,7 +240,7 @@ fn a_deep_buffer() {
 /// The path becomes longer when the link narrows, as behind a modem that falls back; the controller must not mistake
 /// the longer round trip for a queue.
 #[test]
-fn a_link_that_narrows_and_gets_long() {
+fn a_longer_round_trip_of_a_narrower_link_is_not_taken_for_a_queue() {
     let rate = steps(&[(20, 2e7), (90, 1e6), (90, 2e7)]);
     let round_trip = steps(&[(20, 0.04), (90, 0.3), (90, 0.04)]);
     let link = Link { name: "narrow, long", rate, round_trip, loss: 0.0, buffer: 37_500 };
@@ -251,25 +253,25 @@ fn a_link_that_narrows_and_gets_long() {
 
 /// The link carries a seventh of the bitrate at the start, so settling takes a minute, not 20 s.
 #[test]
-fn a_very_narrow_link() {
+fn the_bitrate_settles_on_a_very_narrow_link() {
     let rate = steps(&[(160, 3e5)]);
     let link =
         Link { name: "300 kbit/s", rate, round_trip: vec![0.1], loss: 0.0, buffer: 64 << 10 };
     check(&link, 60.0, 160.0, &WHOLE);
 }
 
-/// One connection reaches half of this link's rate on average, with swings of seconds. Because the bitrate follows
-/// these, latency and swing are larger than on other links.
+/// TCP reaches half of this link's rate on average, and its throughput varies over seconds. The bitrate follows these
+/// variations, so latency and swing are larger than on other links.
 #[test]
-fn a_narrow_long_lossy_link() {
+fn the_bitrate_follows_tcp_on_a_narrow_long_lossy_link() {
     let rate = steps(&[(160, 1e6)]);
     let link =
         Link { name: "far, lossy", rate, round_trip: vec![0.3], loss: 0.01, buffer: 64 << 10 };
     check(&link, 40.0, 160.0, &Promise { share: 0.6, late: 1.0, swing: 0.5 });
 }
 
-/// Recorded throughput in kbit/s, per second, of a CUBIC connection of Linux 6.18 over a link of 1 Mbit/s, 300 ms and
-/// 1 % loss, which `tests/links` made.
+/// The throughput of a CUBIC connection of Linux 6.18 in kbit/s, one value per second, recorded with `tests/links` on a
+/// link of 1 Mbit/s with a round trip of 300 ms and 1 % loss.
 #[rustfmt::skip]
 const RECORDED: [u32; 160] = [
     504, 468, 480, 528, 540, 492, 324, 276, 312, 372, 516, 852, 924, 1056, 888, 1032,
@@ -286,15 +288,15 @@ const RECORDED: [u32; 160] = [
 
 /// The throughput changes by a factor of three within seconds; the bitrate follows with a delay.
 #[test]
-fn a_recorded_connection() {
+fn the_bitrate_follows_a_recorded_connection() {
     let rate = RECORDED.iter().flat_map(|kbits| [f64::from(*kbits) * 1e3; 4]).collect();
     let link = Link { name: "recorded", rate, round_trip: vec![0.3], loss: 0.0, buffer: 64 << 10 };
     check(&link, 20.0, 160.0, &Promise { share: 0.55, late: 1.25, swing: f64::MAX });
 }
 
-/// Rates around 3 Mbit/s that change four times a second, with short outages.
+/// The rate is around 3 Mbit/s, and changes four times a second; there are short outages.
 #[test]
-fn a_wireless_room() {
+fn the_bitrate_follows_a_wireless_link_with_short_outages() {
     let mut random = Random::new(11);
     let mut quarter = || match random.below(40) {
         0 => 1e5,
@@ -305,9 +307,9 @@ fn a_wireless_room() {
     check(&link, 20.0, 120.0, &Promise { share: 0.7, late: 1.0, swing: f64::MAX });
 }
 
-/// A rate that wanders between 0.3 and 3 Mbit/s, behind a deep buffer.
+/// The rate varies slowly between 0.3 and 3 Mbit/s; the link has a deep buffer.
 #[test]
-fn a_mobile_network() {
+fn the_bitrate_follows_a_mobile_link_with_a_deep_buffer() {
     let mut random = Random::new(12);
     let mut rate = 1e6;
     let mut wander = |_| {
@@ -321,7 +323,7 @@ fn a_mobile_network() {
 
 /// An outage of ten seconds: afterwards the latency recovers at once, the bitrate within 20 s.
 #[test]
-fn a_link_that_is_gone_for_a_while() {
+fn the_bitrate_recovers_after_an_outage() {
     let rate = steps(&[(30, 4e6), (10, 0.0), (60, 4e6)]);
     let link = Link { name: "gone", rate, round_trip: vec![0.05], loss: 0.0, buffer: 64 << 10 };
     for seed in 1..=SEEDS {

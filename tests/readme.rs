@@ -1,5 +1,5 @@
-//! The README pages agree with the project: the links, scripts, tests, commands, keys, files and messages that they
-//! name exist, their configurations are accepted, and README.md stays short.
+//! Checks the README pages against the project: the links, scripts, tests, commands, keys, files and messages in them
+//! exist, their example configurations are accepted, and README.md is short.
 //!
 //! Does not: run the commands; `cross/readme.sh` does.
 #![cfg(feature = "sandbox")]
@@ -16,7 +16,7 @@ use livepeer_edge::config::keys::keys;
 use livepeer_edge::config::{Layers, Purpose, resolve};
 
 const PAGES: [&str; 4] = ["README.md", "cross/README.md", "systemd/README.md", "tests/README.md"];
-/// The pages that the Debian package and the tarball hold.
+/// The pages that the Debian package and the tarball contain.
 const HANDED_OUT: [&str; 2] = ["README.md", "systemd/README.md"];
 /// The maximum length of README.md, in bytes.
 const LONGEST: usize = 14 * 1024;
@@ -29,7 +29,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Pairs of a language and the lines of a code block.
+/// The code blocks of a page, as pairs of the language and the lines.
 fn blocks(page: &str) -> Vec<(String, String)> {
     let mut parts = page.split("\n```");
     parts.next();
@@ -43,13 +43,16 @@ fn quoted(page: &str) -> Vec<String> {
     let outside = page.split("\n```").step_by(2);
     let mut all = Vec::new();
     for line in outside.flat_map(str::lines) {
-        assert!(line.matches('`').count() % 2 == 0, "a quotation must not wrap: {line}");
+        assert!(
+            line.matches('`').count() % 2 == 0,
+            "text between backticks must not continue on the next line: {line}"
+        );
         all.extend(line.split('`').skip(1).step_by(2).map(|text| text.replace("\\|", "|")));
     }
     all
 }
 
-/// The words of each command and quotation of a page.
+/// The words of each command in a code block or between backticks.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let mut lines = quoted(page);
     for (language, text) in blocks(page) {
@@ -67,7 +70,8 @@ fn relative_links(page: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://")).collect()
 }
 
-/// Panics with all complaints about all pages, or if the rule finds fewer than `least` items.
+/// Applies `rule`, which returns a number of items and complaints, to each page. Panics if there are complaints, or
+/// fewer than `least` items in all.
 #[track_caller]
 fn assert_true(least: usize, rule: impl Fn(&str, &str) -> (usize, Vec<String>)) {
     let (mut looked_at, mut complaints) = (0, Vec::new());
@@ -77,10 +81,13 @@ fn assert_true(least: usize, rule: impl Fn(&str, &str) -> (usize, Vec<String>)) 
         complaints.extend(found.into_iter().map(|complaint| format!("{path}: {complaint}")));
     }
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
-    assert!(looked_at >= least, "only {looked_at} were found, {least} were expected");
+    assert!(
+        looked_at >= least,
+        "only {looked_at} items were found, at least {least} were expected"
+    );
 }
 
-/// Counts `found`, and complains about each item that is not `right`.
+/// Returns the number of items in `found`, and a complaint about each item that is not `right`.
 fn judge(found: Vec<String>, what: &str, right: impl Fn(&str) -> bool) -> (usize, Vec<String>) {
     let wrong = found.iter().filter(|name| !right(name)).map(|name| format!("{what}: {name}"));
     (found.len(), wrong.collect())
@@ -103,7 +110,7 @@ fn every_link_leads_to_a_file() {
 }
 
 #[test]
-fn every_script_is_there_and_can_be_run() {
+fn every_script_exists_and_is_executable() {
     assert_true(12, |_, page| {
         let words = commands(page).into_iter().flatten();
         let scripts = words.filter(|word| word.ends_with(".sh") && word.contains('/')).collect();
@@ -115,7 +122,7 @@ fn every_script_is_there_and_can_be_run() {
 }
 
 #[test]
-fn every_test_that_cargo_is_asked_for_is_there() {
+fn every_test_named_in_a_command_exists() {
     assert_true(5, |_, page| {
         let mut tests = Vec::new();
         for command in commands(page) {
@@ -129,7 +136,7 @@ fn every_test_that_cargo_is_asked_for_is_there() {
     });
 }
 
-/// What is wrong with the arguments of `livepeer-edge`, if anything.
+/// Returns what is wrong with the arguments of `livepeer-edge`, or `None`.
 fn usage_complaint(words: &[String]) -> Option<String> {
     let row = match words[0].as_str() {
         "--version" | "--help" => return None,
@@ -147,7 +154,7 @@ fn usage_complaint(words: &[String]) -> Option<String> {
 }
 
 #[test]
-fn every_command_of_the_program_is_there() {
+fn every_command_of_the_program_exists() {
     assert_true(12, |_, page| {
         let (mut count, mut complaints) = (0, Vec::new());
         for command in commands(page) {
@@ -171,7 +178,7 @@ fn every_command_of_the_program_is_there() {
 }
 
 #[test]
-fn a_wrong_use_of_the_program_is_caught() {
+fn the_rule_for_commands_catches_wrong_usage() {
     let complaint = |line: &str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         usage_complaint(&words)
@@ -182,7 +189,7 @@ fn a_wrong_use_of_the_program_is_caught() {
 }
 
 #[test]
-fn every_option_that_is_quoted_alone_is_there() {
+fn every_option_exists() {
     assert_true(5, |_, page| {
         let names = commands(page).into_iter().filter_map(|words| {
             let name = words[0].strip_prefix("--")?;
@@ -196,7 +203,7 @@ fn every_option_that_is_quoted_alone_is_there() {
 }
 
 #[test]
-fn every_key_is_there() {
+fn every_key_exists() {
     let sections: BTreeSet<&str> = keys().map(|key| key.section()).collect();
     assert_true(20, |_, page| {
         let words = commands(page).into_iter().flatten();
@@ -209,7 +216,7 @@ fn every_key_is_there() {
     });
 }
 
-/// The paths of the package's files, each with its source file.
+/// The files of the Debian package: the installed path of each, and its source file.
 fn assets() -> Vec<(String, String)> {
     let manifest = read("Cargo.toml");
     let (_, list) = manifest.split_once("\nassets = [\n").expect("the assets");
@@ -226,7 +233,7 @@ fn assets() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_file_of_the_project_and_of_the_package_is_there() {
+fn every_file_of_the_project_and_of_the_package_exists() {
     let assets = assets();
     assert_true(20, |_, page| {
         let starts = ["cross/", "src/", "systemd/", "tests/", "/usr/"];
@@ -253,7 +260,7 @@ fn every_configuration_is_accepted() {
     });
 }
 
-/// All Rust sources, with each string of several lines joined to one.
+/// All Rust sources as one text, with strings that continue over several lines joined.
 fn sources() -> String {
     let mut folders: Vec<PathBuf> = ["src", "tests"].map(|name| root().join(name)).into();
     let mut all = String::new();
@@ -272,7 +279,7 @@ fn sources() -> String {
 }
 
 #[test]
-fn every_message_of_the_troubleshooting_table_is_there() {
+fn every_message_of_the_troubleshooting_table_exists() {
     let readme = read("README.md");
     let (_, section) = readme.split_once("\n## Troubleshooting\n").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("a section behind it");
@@ -309,6 +316,6 @@ fn pages_of_the_package_have_no_dead_links() {
     let pages: Vec<_> = assets().into_iter().filter(|(to, _)| to.ends_with(".md")).collect();
     assert_eq!(pages.len(), HANDED_OUT.len());
     for (installed, source) in pages {
-        assert!(source.starts_with("target/"), "{installed} is not made by cross/package.sh");
+        assert!(source.starts_with("target/"), "cross/package.sh does not create {installed}");
     }
 }

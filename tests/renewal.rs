@@ -1,6 +1,7 @@
-//! A job of a day, played in seconds: a new job takes over before its timestamps wrap, and no frame is lost.
+//! A job that lasts a day, simulated in seconds: a new job takes over before the timestamps of the first one wrap, and
+//! no frame is lost.
 //!
-//! The sandbox reads timestamps as the network's runner does: it would drop all frames after a wrap.
+//! The sandbox reads timestamps like the network's runner, which would drop all frames after a wrap.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -20,7 +21,7 @@ use resilience::stop::{Stop, Stopper};
 use sandbox::{self, Handle, Sandbox};
 use tokio::task::JoinHandle;
 
-/// A test that takes longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -64,7 +65,7 @@ fn frames(at: &[&Handle]) -> u64 {
 async fn more_frames(at: &[&Handle], count: u64) {
     let (by, before) = (Instant::now() + LIMIT, frames(at));
     while frames(at) < before + count {
-        assert!(Instant::now() < by, "no {count} frames more");
+        assert!(Instant::now() < by, "fewer than {count} more frames arrived");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -76,7 +77,7 @@ async fn handed_over(at: &[&Handle], jobs: u64) -> Duration {
         (Instant::now(), frames(at), Duration::ZERO, None);
     while over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(2)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(started.elapsed() < LIMIT, "it was not handed over");
+        assert!(started.elapsed() < LIMIT, "the next job did not start");
         if frames(at) > count {
             (count, last) = (frames(at), Instant::now());
         }
@@ -95,7 +96,8 @@ async fn check(orchestrators: usize) {
     let (units, stopper, running) = agent(&at);
     more_frames(&at, 48).await;
     for _ in 0..2 {
-        // A step of more than half a wrap looks like a step back.
+        // The day is simulated in two steps, because a step of more than half the timestamp range looks like a step
+        // back.
         units.skip(12 * HOUR);
         more_frames(&at, 24).await;
     }
@@ -104,14 +106,17 @@ async fn check(orchestrators: usize) {
     let manifests: usize = at.iter().map(|at| at.manifests().len()).sum();
     assert_eq!(manifests, 1, "the old job is closed");
 
-    // 26.5 h after the first frame of the first job, the times wrap.
+    // The timestamps wrap 26.5 h after the first frame of the first job.
     units.skip(3 * HOUR);
     more_frames(&at, 72).await;
     let counters: Vec<_> = at.iter().map(|at| at.counters()).collect();
     assert_eq!(counters.iter().map(|counters| counters.jobs).sum::<u64>(), 2);
     assert_eq!(counters.iter().map(|counters| counters.dropped).sum::<u64>(), 0);
     if orchestrators > 1 {
-        assert!(counters.iter().all(|counters| counters.jobs == 1), "the other one took over");
+        assert!(
+            counters.iter().all(|counters| counters.jobs == 1),
+            "the other orchestrator has the next job"
+        );
     }
     drop(stopper);
     running.await.unwrap();

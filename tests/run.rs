@@ -28,8 +28,8 @@ use sandbox::{Failure, Handle, InfoFailure, Options, Sandbox, StartFailure, Targ
 use sandbox_client::Client;
 use serde_json::{Value, json};
 
-/// From the start of the process to the first byte of video: 1 s on an idle machine, and what a busy one
-/// with a debug build may take.
+/// The maximum time from the start of the process to the first byte of video: 1 s on an idle machine, and 4 s more for
+/// a busy machine and a debug build.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
 
 fn sandbox() -> Handle {
@@ -43,7 +43,7 @@ fn job<'a>(urls: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&job[..], &SMALL, more].concat()
 }
 
-/// Runs such a job to its end.
+/// Runs a small job on these orchestrators to its end.
 #[track_caller]
 fn run_job(urls: &str, more: &[&str]) -> Ended {
     run(&job(urls, more))
@@ -66,7 +66,7 @@ fn check_failure(failure: Failure, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_job_gets_its_whole_configuration_and_sends_video_at_once() {
+async fn a_job_is_started_with_all_configured_values_and_sends_video_at_once() {
     let status_every = Duration::from_millis(100);
     let timings = Timings { status_every, ..Timings::default() };
     let sandbox = Sandbox::start(Options { timings, ..Options::default() }).unwrap();
@@ -253,7 +253,7 @@ fn an_unreachable_orchestrator_is_named() {
 }
 
 #[test]
-fn a_port_that_speaks_something_else_is_named() {
+fn a_port_with_another_protocol_is_named() {
     let url = |port| format!("https://127.0.0.1:{port}");
     let starts = |port, words: &str| check(&url(port), &format!("127.0.0.1:{port}: {words}"));
     starts(peers::plain_http(), "does not speak TLS on this port; check the port");
@@ -325,7 +325,7 @@ async fn the_second_orchestrator_is_used_when_the_first_fails() {
 }
 
 #[test]
-fn when_all_fail_each_is_named_with_its_reason() {
+fn if_every_orchestrator_fails_each_is_named_with_its_reason() {
     let full = sandbox();
     let answer = StartFailure::Answer { status: 503, body: "full".to_owned() };
     full.always(Failure::Start(answer));
@@ -340,7 +340,7 @@ fn when_all_fail_each_is_named_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_output_that_cannot_be_written_is_reported_at_once_and_the_job_goes_on() {
+async fn an_output_that_cannot_be_written_is_reported_at_once_and_the_job_continues() {
     let sandbox = sandbox();
     let mut edge = Edge::start(&job(&sandbox.url(), &["--output.path", "/dev/full"]));
     let line = edge.hear("cannot write /dev/full: No space left on device");
@@ -353,7 +353,7 @@ async fn an_output_that_cannot_be_written_is_reported_at_once_and_the_job_goes_o
 }
 
 #[tokio::test]
-async fn a_job_that_is_lost_ends_with_its_reason() {
+async fn the_end_of_a_lost_job_has_a_reason() {
     let sandbox = sandbox();
     let edge = Edge::start(&job(&sandbox.url(), &[]));
     assert!(sandbox.until(edge::LIMIT, |record| record.counters.segments > 0).await);

@@ -71,7 +71,7 @@ fn network(signer: Option<&Peer>) -> Network {
     Network::new(TrustOptions::Ca, None, payments)
 }
 
-/// A runner of app `echo`. It answers with `change`, or correctly where that is `None`.
+/// A runner of the app `echo`. The function `change` gives its answers; where it returns `None`, the answer is correct.
 struct World {
     orchestrator: Peer,
     runner: Runner,
@@ -185,7 +185,7 @@ async fn a_free_job_is_reserved_started_updated_and_stopped() {
 }
 
 #[tokio::test]
-async fn an_app_that_takes_no_parameters_says_so() {
+async fn the_error_names_an_app_that_takes_no_parameters() {
     for (update, words) in [
         (None, "the app takes no parameters while it runs"),
         (Some("answer:/update"), "the app did not say where parameters go while it runs"),
@@ -194,14 +194,18 @@ async fn an_app_that_takes_no_parameters_says_so() {
         let api = AppApi { update: update.map(|text| text.parse().unwrap()), ..AppApi::echo() };
         let job = RunnerJob::start(&network(None), world.runner.clone(), api, &params()).await;
         let job = job.expect("a job");
-        let error = job.update(&params()).unwrap().await.expect_err("nowhere to send them");
+        let error = job
+            .update(&params())
+            .unwrap()
+            .await
+            .expect_err("the app has no address for parameters");
         assert_eq!(error.to_string(), words);
         job.stop().await;
     }
 }
 
 #[tokio::test]
-async fn a_challenge_is_paid_and_the_same_request_sent_again() {
+async fn after_a_challenge_is_paid_the_same_request_is_sent_again() {
     for (unit, kind, goes_on) in
         [("seconds", "live", true), ("720p-pixel-seconds", "lv2v", true), ("fixed", "fixed", false)]
     {
@@ -217,7 +221,11 @@ async fn a_challenge_is_paid_and_the_same_request_sent_again() {
         assert_eq!(seen[1].header("livepeer-payer-address"), Some(PAYER));
         assert_eq!(seen[1].header("livepeer-payment"), Some("cGF5"));
         assert_eq!(seen[1].header("livepeer-segment"), Some("c2Vn"));
-        assert_eq!(seen[2].header("livepeer-payment"), None, "the app sees no payment");
+        assert_eq!(
+            seen[2].header("livepeer-payment"),
+            None,
+            "the request to the app has no payment"
+        );
         let asked = signer.seen().pop().expect("a payment").json();
         let expected =
             value!({"orchestrator": "cGFyYW1z", "type": kind, "ManifestID": "s1", "app": "edge"});
@@ -226,7 +234,7 @@ async fn a_challenge_is_paid_and_the_same_request_sent_again() {
 }
 
 #[tokio::test]
-async fn an_expired_challenge_is_asked_for_again_three_times_at_most() {
+async fn after_an_expired_challenge_a_new_one_is_requested_at_most_three_times() {
     let signer_480 = signer([480, 480, 480]).await;
     let world = World::new(Some("seconds"), |_| None).await;
     let job = world.start(&network(Some(&signer_480))).await.expect("a job");
@@ -238,11 +246,11 @@ async fn an_expired_challenge_is_asked_for_again_three_times_at_most() {
     let world = World::new(Some("seconds"), |_| None).await;
     let error = world.start(&network(Some(&signer_480))).await.expect_err("no job");
     assert!(matches!(runner_error(error), RunnerError::NoEnd(_)));
-    assert_eq!(world.orchestrator.lines(), [RESERVE; 4], "nothing was paid, nothing to stop");
+    assert_eq!(world.orchestrator.lines(), [RESERVE; 4], "no payment and no stop");
 }
 
 #[tokio::test]
-async fn each_refusal_of_the_signer_ends_the_start_as_it_should() {
+async fn each_refusal_of_the_signer_ends_the_start_with_its_own_error() {
     for (status, fault) in [
         (400, Fault::NextPeer),
         (401, Fault::Retry),
@@ -288,7 +296,7 @@ async fn each_status_of_a_reservation_has_its_own_error_and_leaves_no_session() 
 }
 
 #[tokio::test]
-async fn a_demand_for_payment_that_cannot_be_met_is_named() {
+async fn a_challenge_that_cannot_be_paid_is_named() {
     let world = World::new(Some("seconds"), |_| None).await;
     let error = runner_error(world.start(&network(None)).await.expect_err("no job"));
     assert!(matches!(error, RunnerError::NeedsSigner(_)), "{error}");
@@ -377,7 +385,7 @@ async fn a_paid_reservation_without_an_answer_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_dropped_is_stopped() {
+async fn a_dropped_job_stops_its_session() {
     let world = World::new(None, |_| None).await;
     drop(world.start(&network(None)).await.expect("a job"));
     world.orchestrator.asked(STOP).await;
@@ -385,7 +393,7 @@ async fn a_job_that_is_dropped_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_job_is_stopped_when_the_task_that_holds_it_panics_or_is_aborted() {
+async fn a_session_is_stopped_if_the_task_of_the_job_panics_or_is_aborted() {
     let world = World::new(None, |_| None).await;
     let job = world.start(&network(None)).await.expect("a job");
     let task = tokio::spawn(async move {
@@ -407,7 +415,7 @@ async fn a_job_is_stopped_when_the_task_that_holds_it_panics_or_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
+async fn a_stop_is_tried_twice_and_404_means_that_the_session_has_ended() {
     for (status, count) in [(204, 1), (200, 1), (404, 1), (500, 2), (503, 2)] {
         let world =
             World::new(None, move |r| r.line().ends_with("/stop").then(|| text(status, "")));
@@ -421,7 +429,7 @@ async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
 // Payments
 // ---------------------------------------------------------------------------------------------
 
-/// Runs the payments of a job until there are `count` outcomes, and returns them.
+/// Runs the payments of a job until there are `count` outcomes. Returns the outcomes.
 async fn pay(job: &mut StartedJob, count: usize) -> Vec<PaymentOutcome> {
     let payments = job.take_payments().expect("payments");
     let (media, flows) = watch::channel(());
@@ -494,14 +502,14 @@ async fn expired_terms_are_refreshed_at_the_orchestrator() {
     let seen = world.orchestrator.seen();
     let refresh = seen.iter().find(|r| r.line() == REFRESH).expect("a refresh");
     assert_eq!(refresh.json(), value!({ "sender": PAYER, "manifest_id": "s1" }));
-    assert_eq!(world.count(PAYMENT), 1, "the payment URL stays");
+    assert_eq!(world.count(PAYMENT), 1, "the payment URL is that of the first challenge");
     let last = signer.seen().pop().expect("a payment").json();
     assert_eq!(last["orchestrator"], "ZnJlc2g=");
-    assert_eq!(last["state"], value!({"State": 1, "Sig": "x"}), "with the state as it was");
+    assert_eq!(last["state"], value!({"State": 1, "Sig": "x"}), "the signer's state is unchanged");
 }
 
 #[tokio::test]
-async fn a_session_that_is_gone_ends_its_payments() {
+async fn payments_end_if_the_session_no_longer_exists() {
     let signer = signer([]).await;
     let world = World::new(Some("seconds"), |r| (r.line() == PAYMENT).then(|| text(404, ""))).await;
     let mut job = world.start(&network(Some(&signer))).await.expect("a job");
@@ -514,7 +522,7 @@ async fn a_session_that_is_gone_ends_its_payments() {
 }
 
 #[tokio::test]
-async fn what_falls_due_while_the_app_starts_is_paid() {
+async fn payments_that_are_due_while_the_app_starts_are_made() {
     let signer = signer([]).await;
     let (end, chunks) = mpsc::unbounded_channel();
     let mut chunks = Some(chunks);
@@ -536,7 +544,7 @@ async fn what_falls_due_while_the_app_starts_is_paid() {
 }
 
 #[tokio::test]
-async fn a_start_whose_payment_fails_for_good_is_given_up_and_stopped() {
+async fn a_start_is_given_up_and_its_session_stopped_if_a_payment_fails_permanently() {
     let signer = signer([]).await;
     let world = World::new(Some("seconds"), |request| match request.line().as_str() {
         START => Some(body(Body::Silence)),
@@ -553,7 +561,7 @@ async fn a_start_whose_payment_fails_for_good_is_given_up_and_stopped() {
 // Finding and choosing
 // ---------------------------------------------------------------------------------------------
 
-/// A list that names these runners, each of its own orchestrator.
+/// A discovery list of these runners, each at another orchestrator.
 async fn list_of(runners: &[&Runner]) -> Peer {
     let entry = |runner: &Runner| {
         let mut named = value!({ "url": runner.url.to_string(), "app": "echo" });
@@ -566,7 +574,7 @@ async fn list_of(runners: &[&Runner]) -> Peer {
     Peer::start(move |_| json(200, &list)).await
 }
 
-/// Runs a job of app `echo` on the runners of `list` until the job is lost or each of them has refused it.
+/// Runs a job of the app `echo` on the runners of `list`, until the job is lost or every runner has refused the job.
 async fn run(name: &str, list: &Peer) -> (Option<i32>, String) {
     run_with(name, list, &[]).await
 }
@@ -581,7 +589,7 @@ async fn run_with(name: &str, list: &Peer, more: &[&str]) -> (Option<i32>, Strin
 }
 
 #[tokio::test]
-async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
+async fn a_job_is_tried_on_each_runner_and_the_error_names_all_of_them() {
     let full = World::new(None, |_| Some(text(503, "full"))).await;
     let broken = World::new(None, |r| r.line().ends_with("/echo").then(|| text(500, ""))).await;
     let dead = runner(nobody().await.to_string().trim_end_matches('/'), None);
@@ -626,7 +634,7 @@ async fn a_signer_that_is_down_ends_the_search_for_a_runner() {
 }
 
 #[tokio::test]
-async fn orchestrators_are_asked_for_the_runners_that_a_list_does_not_name() {
+async fn orchestrators_without_listed_runners_are_asked_for_their_runners() {
     let (listener, base) = Peer::bind().await;
     let own = value!([{ "runners": [
         { "url": format!("{base}/apps/r/session"), "app": "echo" },
@@ -653,7 +661,10 @@ async fn orchestrators_are_asked_for_the_runners_that_a_list_does_not_name() {
     assert_eq!(list.entries[0].runners.len(), 1);
     assert_eq!(list.malformed, 1);
     assert_eq!(with.lines(), ["GET /discovery"]);
-    assert!(named.orchestrator.lines().is_empty(), "its runners are known");
+    assert!(
+        named.orchestrator.lines().is_empty(),
+        "an orchestrator whose runners are listed is not asked"
+    );
     assert_eq!(rejected.len(), 2, "{rejected:?}");
     assert!(rejected.iter().any(|r| r.contains("has no runners (404)")), "{rejected:?}");
     assert!(rejected.iter().any(|r| r.contains("connection refused")), "{rejected:?}");
@@ -724,7 +735,7 @@ async fn a_redirect_to_the_same_peer_is_followed_with_headers_and_body() {
         let world = World::new(Some("fixed"), move |request| {
             let paid = request.header("livepeer-payment").is_some();
             match request.line().as_str() {
-                // The mux redirects before the runner demands a payment.
+                // The runner's HTTP router redirects before the runner demands a payment.
                 RESERVE => Some(moved(status, "/apps/r/session/")),
                 "POST /apps/r/session/" if paid => Some(text(200, "done")),
                 _ => {
@@ -747,7 +758,7 @@ async fn a_redirect_to_the_same_peer_is_followed_with_headers_and_body() {
 }
 
 #[tokio::test]
-async fn a_payment_goes_with_its_redirect_and_is_made_once() {
+async fn a_redirected_call_is_paid_once() {
     let signer = signer([]).await;
     let world = World::new(Some("fixed"), |request| {
         let paid = request.header("livepeer-payment").is_some();
@@ -764,7 +775,7 @@ async fn a_payment_goes_with_its_redirect_and_is_made_once() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_place_gets_neither_data_nor_payment() {
+async fn a_redirect_to_another_host_gets_neither_data_nor_payment() {
     let other = Peer::start(|_| text(200, "mine")).await;
     let elsewhere = other.url.join("/apps/r/app/").to_string();
     let world = World::new(None, move |_| Some(moved(307, &elsewhere))).await;
@@ -783,7 +794,7 @@ async fn a_redirect_to_another_place_gets_neither_data_nor_payment() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_says_why() {
+async fn a_failed_call_has_a_reason() {
     #[track_caller]
     fn check(error: &RunnerError, words: &str) {
         let text = chain(error);
@@ -803,7 +814,7 @@ async fn a_call_that_fails_says_why() {
     check(&error, "connection refused");
 }
 
-/// A list that names the runner of `world` as a single-shot one.
+/// A discovery list that names the runner of `world` as a single-shot runner.
 async fn single_shot(world: &World) -> Peer {
     let list = value!([{ "address": world.orchestrator.url.to_string(), "runners": [{
         "url": world.runner.url.to_string(), "app": "echo", "mode": "single-shot",
@@ -813,7 +824,7 @@ async fn single_shot(world: &World) -> Peer {
 }
 
 #[tokio::test]
-async fn the_command_pays_sends_and_prints() {
+async fn the_command_call_pays_sends_the_body_and_prints_the_answer() {
     let scratch = Scratch::new("call");
     std::fs::create_dir_all(&*scratch).expect("a directory");
     let data = scratch.join("data.txt");

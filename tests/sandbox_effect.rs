@@ -95,7 +95,7 @@ async fn output(sandbox: &Handle, job: &str, mut seq: u64) -> Vec<u8> {
     }
 }
 
-/// Ends the job, and returns the bytes of its output from `seq` on. The reader starts before the end.
+/// Starts to read the job's output channel from `seq`, then ends the job. Returns the bytes.
 async fn rest(sandbox: &Handle, job: &str, seq: u64) -> Vec<u8> {
     let asked = Target::Segment(Role::Output, seq.to_string());
     let end = async {
@@ -148,7 +148,7 @@ async fn a_parameter_update_starts_an_effect_with_the_next_segment() {
 }
 
 #[tokio::test]
-async fn an_effect_that_cannot_run_is_an_event_and_the_video_goes_on() {
+async fn an_effect_that_cannot_run_is_reported_as_an_event_and_the_video_continues() {
     for (effect, word) in
         [("filesink location=x", "filesink"), ("videoflip method=upside-down-and-back", "upside")]
     {

@@ -34,7 +34,7 @@ fn start() -> Handle {
     sandbox
 }
 
-/// A POST that has sent 4 bytes, with a scripted failure after `after` bytes.
+/// Scripts a failure of a POST after `after` bytes, then starts a POST and sends 4 bytes.
 async fn failing_post(sandbox: &Handle, after: u64, then: Break) -> Client {
     sandbox.once(Failure::Post { role: Role::Publish, after, then });
     let mut client = Client::connect(sandbox).await;
@@ -45,7 +45,8 @@ async fn failing_post(sandbox: &Handle, after: u64, then: Break) -> Client {
     client
 }
 
-/// A GET of an open segment with 4 bytes, and its publisher, with a scripted failure after `after` bytes.
+/// Scripts a failure of a GET after `after` bytes, then starts a GET of a segment that has 4 bytes so far. Returns the
+/// subscriber and the publisher of the segment.
 async fn failing_get(sandbox: &Handle, after: u64, then: Break) -> (Client, Client) {
     sandbox.once(Failure::Get { role: Role::Publish, after, then });
     let mut publisher = Client::connect(sandbox).await;
@@ -79,7 +80,7 @@ async fn a_post_fails_as_scripted() {
 }
 
 #[tokio::test]
-async fn a_channel_vanishes_under_a_post() {
+async fn a_channel_is_deleted_during_a_post_as_scripted() {
     let sandbox = start();
     let mut client = failing_post(&sandbox, 0, Break::DeleteChannel).await;
     assert!(client.answer().await.head.contains("Lp-Trickle-Closed: terminated"));
@@ -172,7 +173,7 @@ async fn a_publisher_gets_100_continue_over_tls() {
 }
 
 #[test]
-fn plain_http_is_refused_as_go_refuses_it() {
+fn plain_http_is_refused_with_the_answer_of_go() {
     let sandbox = start();
     let mut tcp = TcpStream::connect(sandbox.address()).unwrap();
     tcp.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
@@ -204,7 +205,7 @@ async fn the_sandbox_stops_at_once_with_open_connections() {
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     client.broken().await;
     assert!(TcpStream::connect(address).is_err());
-    // The port is free for the next sandbox.
+    // Starting another sandbox proves that the port is free.
     drop(Sandbox::start(Options { listen: address, ..Options::default() }).unwrap());
 }
 
@@ -217,7 +218,7 @@ fn a_port_in_use_is_named() {
     assert!(error.to_string().contains("is in use"), "{error}");
 }
 
-/// The handlers of the real server do not notice that their client has left.
+/// The handlers of the real server do not notice that the client has closed the connection.
 #[tokio::test]
 async fn a_delayed_request_is_carried_out_after_its_client_left() {
     let runner = RunnerOptions { price: None, ..RunnerOptions::default() };
@@ -239,12 +240,12 @@ async fn a_delayed_request_is_carried_out_after_its_client_left() {
         assert!(sandbox.until(LIMIT, asked).await);
     };
     leaves("/live-video-to-video", br#"{"model_id":"m"}"#, Target::Start).await;
-    assert_eq!(sandbox.manifests().len(), 0, "it has left before its job starts");
+    assert_eq!(sandbox.manifests().len(), 0, "the client has left before the job starts");
     assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 1).await);
 
     let late = CallFailure::Delay(Duration::from_millis(50));
     sandbox.once(Failure::Call(Endpoint::Reserve, late));
     leaves("/apps/r0/session", b"", Target::Call(Endpoint::Reserve)).await;
-    assert_eq!(sandbox.sessions().len(), 0, "it has left before its session is there");
+    assert_eq!(sandbox.sessions().len(), 0, "the client has left before the session exists");
     assert!(sandbox.wait(LIMIT, || sandbox.sessions().len() == 1).await);
 }

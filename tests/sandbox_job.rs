@@ -1,5 +1,5 @@
-//! The sandbox as an orchestrator: info over gRPC, start of jobs, the echo app, and the violations that it finds, over
-//! real sockets with clients written for the tests.
+//! The sandbox as an orchestrator: info over gRPC, start of jobs, the echo app, and the protocol violations that it
+//! detects. The clients are written for these tests, and use real sockets.
 //!
 //! Does not: test trickle; `sandbox_replay` does.
 #![cfg(feature = "sandbox")]
@@ -52,12 +52,12 @@ async fn job(sandbox: &Handle, params: Value) -> String {
     answer.json()["manifest_id"].as_str().unwrap().to_owned()
 }
 
-/// Valid segments of one frame each.
+/// Makes valid segments of one frame each.
 fn segments(count: u64) -> Vec<Vec<u8>> {
     segments_at(1..=count)
 }
 
-/// The same, at these seconds.
+/// Makes valid segments of one frame each, whose timestamps are these seconds.
 fn segments_at(seconds: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {
     let mut muxer = Muxer::new();
     let idr = [
@@ -137,14 +137,14 @@ async fn jobs_start_only_with_json_credentials_and_capacity() {
     assert_eq!(body, b"{");
 }
 
-/// The next event of a job, from `seq` on.
+/// Reads the event of a job with this `seq`.
 async fn event(sandbox: &Handle, job: &str, seq: u64) -> Value {
     let request = format!("GET /ai/trickle/{job}-events/{seq} HTTP/1.1\r\n\r\n");
     call(sandbox, &request).await.json()
 }
 
 #[tokio::test]
-async fn the_size_of_a_stream_is_set_by_a_request_of_its_own_or_not_at_all() {
+async fn the_size_of_a_stream_can_only_be_set_alone_and_before_the_stream_starts() {
     let sandbox = start(Options { capacity: 1, ..Options::default() });
     let credential = credential(info(&sandbox).await.unwrap().auth_token);
     let size = json!({ "width": 768, "height": 768 });
@@ -166,7 +166,8 @@ async fn the_size_of_a_stream_is_set_by_a_request_of_its_own_or_not_at_all() {
     let job = answer["manifest_id"].as_str().unwrap();
     let status = event(&sandbox, job, 0).await;
     assert_eq!(status["inference_status"]["last_params"], size);
-    // The size stays the same within a stream; a missing size is requested at its default.
+    // The size cannot change within a stream, and an update without a size requests the default size, so this update is
+    // refused too.
     publish(&sandbox, &format!("{job}-control"), 0, br#"{"prompt":"a cat"}"#).await;
     assert_eq!(event(&sandbox, job, 1).await["event"]["type"], "error");
 }
@@ -195,7 +196,7 @@ async fn a_start_fails_as_scripted() {
 }
 
 #[tokio::test]
-async fn video_comes_back_as_it_goes_in_piece_by_piece() {
+async fn video_is_returned_unchanged_while_it_arrives() {
     let sandbox = start(Options::default());
     let job = job(&sandbox, Value::Null).await;
     let segments = segments(3);
@@ -228,26 +229,25 @@ async fn video_comes_back_as_it_goes_in_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn counters_of_returned_video_restart_in_each_segment_on_request() {
+async fn continuity_counters_of_returned_video_restart_in_each_segment_if_configured() {
     let sandbox = start(Options { restarts_counters: true, ..Options::default() });
     let job = job(&sandbox, Value::Null).await;
     for (seq, segment) in (0..).zip(&segments(3)) {
         assert_eq!(publish(&sandbox, &job, seq, segment).await.status, 200);
         let get = format!("GET /ai/trickle/{job}-out/{seq} HTTP/1.1\r\nHost: x\r\n\r\n");
         let returned = call(&sandbox, &get).await.body;
-        // Packets without payload, which carry only the clock, do not count.
+        // Packets without payload contain only the clock, and do not advance the counter.
         let counted = returned.chunks(188).filter(|packet| packet[3] & 0x10 != 0);
         let counters: Vec<u8> = counted.map(|packet| packet[3] & 0x0f).collect();
-        // PAT, PMT, and the picture.
+        // The packets are PAT, PMT, and three of the picture.
         assert_eq!(counters[..5], [0, 0, 0, 1, 2], "segment {seq}");
         assert_eq!(returned.len(), segment.len());
     }
 }
 
-/// The real runner's libav handles a wrap of timestamps only up to 26.5 h after the first one it read.
+/// libav in the real runner can follow timestamps, also over a wrap, only up to 26.5 h after the first one of the job.
 #[tokio::test]
-async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_starts_later_does_not()
- {
+async fn a_job_of_a_day_loses_its_video_after_the_wrap_of_timestamps_and_a_later_job_does_not() {
     let sandbox = start(Options::default());
     let (old, new) = (job(&sandbox, Value::Null).await, job(&sandbox, Value::Null).await);
     let wrap = (1 << 33) / 90_000;
@@ -257,7 +257,7 @@ async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_st
     }
     assert!(sandbox.until(LIMIT, |r| r.counters.segments == 7).await);
     let counters = sandbox.counters();
-    // The step back is reported when its segment is complete.
+    // The sandbox reports the step back when the segment is complete.
     assert_eq!((counters.access_units, counters.dropped, counters.outputs), (7, 3, 5));
     let found = sandbox.violations();
     assert_eq!(found.count(), 2, "{found:?}");
@@ -297,7 +297,7 @@ async fn events_report_the_state_and_control_changes_it() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_publish_channel_is_the_end_of_the_job() {
+async fn deleting_the_publish_channel_ends_the_job() {
     let sandbox = start(Options::default());
     let job = job(&sandbox, Value::Null).await;
     let mut waiting = Client::connect(&sandbox).await;
@@ -318,7 +318,7 @@ async fn the_end_of_the_publish_channel_is_the_end_of_the_job() {
 }
 
 #[tokio::test]
-async fn violations_of_a_gateway_are_found() {
+async fn violations_by_a_gateway_are_recorded() {
     let sandbox = start(Options::default());
     let job = job(&sandbox, Value::Null).await;
     let segments = segments(3);
@@ -335,7 +335,7 @@ async fn violations_of_a_gateway_are_found() {
 }
 
 #[tokio::test]
-async fn a_mute_app_sends_no_event() {
+async fn an_app_configured_without_events_sends_none() {
     let timings = Timings { status_every: Duration::from_millis(5), ..Timings::default() };
     let sandbox = start(Options { timings, ..Options::default() });
     sandbox.always(Failure::Mute(Role::Events));

@@ -1,5 +1,5 @@
-//! The sandbox as a signer and as an orchestrator that demands payment: a gateway written for the tests triggers each
-//! of their checks, over real sockets.
+//! The sandbox as a signer, and as an orchestrator that demands payment: a gateway written for these tests triggers
+//! each of their checks, over real sockets.
 //!
 //! Does not: test runners; `sandbox_runner` does.
 #![cfg(feature = "sandbox")]
@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 
 const GET_ORCHESTRATOR: &str = "/net.Orchestrator/GetOrchestrator";
 
-/// Ten wei per pixel, and a signer.
+/// The options of a sandbox with a signer, and a price of ten wei per pixel.
 fn paying() -> Options {
     Options {
         price: Some(10),
@@ -64,7 +64,7 @@ impl Gateway {
         Self { sandbox, request, manifest: String::new() }
     }
 
-    /// The info, with the signature that the signer gives.
+    /// Requests the info with a signature of the signer.
     async fn info(sandbox: &Handle) -> Result<Vec<u8>, (u32, String)> {
         let url = sandbox.signer_url().unwrap();
         let signed = post(&url, "/sign-orchestrator-info", "", b"{}").await.json();
@@ -104,7 +104,7 @@ impl Gateway {
         post(&url, "/generate-live-payment", "", self.request.to_string().as_bytes()).await
     }
 
-    /// Requests a payment from the signer, whose state goes into the next request.
+    /// Requests a payment from the signer, and puts the returned state into the next request.
     async fn sign(&mut self) -> Paid {
         let answer = self.ask().await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -125,7 +125,7 @@ impl Gateway {
         answer
     }
 
-    /// A gateway whose job runs.
+    /// Creates a gateway and starts its job.
     async fn running(options: Options) -> Self {
         let mut gateway = Self::new(options).await;
         let paid = gateway.sign().await;
@@ -137,7 +137,7 @@ impl Gateway {
         post(&self.sandbox.url(), "/payment", &paid.0, b"").await
     }
 
-    /// Pays, and takes the fresh info.
+    /// Makes a payment, and uses the info of its answer from then on.
     async fn turn(&mut self) {
         let paid = self.sign().await;
         let answer = self.pay(&paid).await;
@@ -146,7 +146,7 @@ impl Gateway {
         self.request["orchestrator"] = json!(STANDARD.encode(info));
     }
 
-    /// Begins a segment of media.
+    /// Sends a segment of media up to its first bytes.
     async fn media(&self, seq: u64) {
         let mut client = Client::connect(&self.sandbox).await;
         client.post(&self.manifest, seq, "").await;
@@ -159,7 +159,7 @@ impl Gateway {
         self.sandbox.ledger()
     }
 
-    /// The status and the reason of the last refusal.
+    /// The endpoint, the status and the reason of the last refusal.
     fn refusal(&self) -> (Endpoint, u16, String) {
         let ledger = self.ledger();
         let last = ledger.refused().last().expect("a refusal").clone();
@@ -180,7 +180,7 @@ async fn a_job_that_pays_runs_for_an_hour() {
         gateway.sandbox.advance(seconds(30));
         loop {
             match gateway.ask().await.status {
-                // The token is in its last minutes.
+                // At this time the auth token is about to expire.
                 480 => {
                     refreshed += 1;
                     gateway.refresh().await;
@@ -223,7 +223,7 @@ async fn a_job_that_is_not_paid_ends() {
         r.requests().any(|r| r.target == Target::Segment(Role::Events, "-1".to_owned()))
     };
     assert!(gateway.sandbox.until(LIMIT, arrived).await);
-    // A request whose answer comes later was received later: it is waiting now.
+    // Requests are received in order, so the answer to this later request proves that the first one is waiting.
     let next = format!("GET /ai/trickle/{}/next HTTP/1.1\r\nHost: x\r\n\r\n", gateway.manifest);
     assert_eq!(call(&gateway.sandbox, &next).await.status, 200);
     gateway.sandbox.advance(seconds(5));
@@ -256,7 +256,7 @@ async fn an_info_needs_a_signed_request() {
     assert_eq!((price.price_per_unit, price.pixels_per_unit), (10, 1));
     assert!(info.ticket_params.is_some() && info.auth_token.is_some());
     assert_eq!(info.address.len(), 20);
-    assert_ne!(info.encode_to_vec(), bytes, "a field that no gateway knows");
+    assert_ne!(info.encode_to_vec(), bytes, "the info has a field that the gateway does not know");
     for (address, sig) in [(0, 0), (20, 65), (20, 0)] {
         let request = OrchestratorRequest {
             address: vec![1; address].into(),
@@ -281,7 +281,7 @@ async fn a_start_must_be_paid() {
         assert_eq!(gateway.refusal().0, Endpoint::Start);
     }
     let paid = gateway.sign().await;
-    // Credentials alone do not pay; the credentials of another payment are accepted as well.
+    // A request with credentials only is not a payment. A payment with the credentials of another payment is accepted.
     let half = Paid(paid.0.lines().nth(1).unwrap().to_owned() + "\r\n");
     assert_eq!(gateway.start(&half).await.status, 403);
     assert_eq!(gateway.start(&paid).await.status, 200);
@@ -291,7 +291,7 @@ async fn a_start_must_be_paid() {
 }
 
 #[tokio::test]
-async fn a_payment_that_comes_again_is_refused() {
+async fn a_payment_is_accepted_only_once() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
@@ -304,7 +304,7 @@ async fn a_payment_that_comes_again_is_refused() {
 }
 
 #[tokio::test]
-async fn a_payment_for_another_id_pays_for_nothing() {
+async fn a_payment_with_another_manifest_id_does_not_pay_the_job() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
     let job = std::mem::replace(&mut gateway.request["ManifestID"], json!("other"));
@@ -329,7 +329,7 @@ async fn old_tickets_and_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn infos_expire_on_script() {
+async fn the_terms_of_an_info_expire_as_scripted() {
     for failure in [InfoFailure::OldTerms, InfoFailure::OldToken] {
         let mut gateway = Gateway::new(paying()).await;
         gateway.sandbox.once(Failure::Info(failure.clone()));
@@ -344,24 +344,24 @@ async fn infos_expire_on_script() {
 }
 
 #[tokio::test]
-async fn a_price_that_rises_is_refused_by_the_signer_and_not_by_a_refresh() {
+async fn the_signer_refuses_a_risen_price_and_a_refresh_keeps_the_old_price() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.always(Failure::Drift(1));
     gateway.sandbox.advance(seconds(5));
-    // The answer to this payment asks for more than the job costs.
+    // The terms in the answer to this payment have a higher price than the job.
     gateway.turn().await;
     gateway.sandbox.advance(seconds(5));
     assert_eq!(gateway.ask().await.status, 481);
     assert!(gateway.refusal().2.contains("initial session price"));
     gateway.refresh().await;
-    assert_eq!(gateway.ask().await.status, 481, "nor does its info");
+    assert_eq!(gateway.ask().await.status, 481, "the signer refuses the new price");
     assert_eq!(gateway.refresh_payment(&gateway.manifest.clone()).await, 200);
     gateway.turn().await;
     assert_eq!(gateway.refresh_payment("unknown").await, 409);
 }
 
 #[tokio::test]
-async fn a_start_that_fails_has_cost_its_payment() {
+async fn the_payment_of_a_failed_start_is_lost() {
     let mut gateway = Gateway::new(paying()).await;
     let broken = StartFailure::Worker("model is gone".to_owned());
     let full = StartFailure::Answer { status: 503, body: "full".to_owned() };
@@ -377,7 +377,7 @@ async fn a_start_that_fails_has_cost_its_payment() {
 
 #[tokio::test]
 async fn terms_are_valid_for_six_hundred_tickets() {
-    // 100 tickets open, and a second takes nearly two.
+    // The start takes 100 tickets, and each second nearly two more.
     let ticket = Duration::from_millis(600);
     let mut gateway = Gateway::running(Options { ticket, ..paying() }).await;
     let paid = |gateway: &Gateway| gateway.ledger().account(&gateway.manifest).unwrap().time_paid();
@@ -391,12 +391,12 @@ async fn terms_are_valid_for_six_hundred_tickets() {
     let too_many = gateway.sign().await;
     assert_eq!(gateway.pay(&too_many).await.status, 400);
     assert!(gateway.refusal().2.starts_with("invalid ticket senderNonce: too many values"));
-    // The earlier tickets have counted: 600 in all.
+    // The tickets before the refused one are counted: 600 in all.
     assert_eq!((before, paid(&gateway)), (ticket * 580, ticket * 600));
 }
 
 #[tokio::test]
-async fn a_signer_with_another_key_accepts_no_earlier_state() {
+async fn after_a_change_of_its_key_the_signer_refuses_earlier_states() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.change_signer_key();
     gateway.sandbox.advance(seconds(5));
@@ -434,7 +434,7 @@ async fn states_must_come_in_order() {
     let newest = gateway.request.clone();
     gateway.request["state"] = first.clone();
     gateway.request["orchestrator"] = terms;
-    // The signer signs again, because it keeps no state; but the orchestrator has seen these tickets.
+    // The signer signs the same tickets again, because it keeps no state; the orchestrator refuses them.
     let paid = gateway.sign().await;
     assert_eq!(gateway.pay(&paid).await.status, 400);
     assert!(gateway.refusal().2.starts_with("invalid ticket senderNonce: already seen"));
@@ -448,7 +448,7 @@ async fn states_must_come_in_order() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_may_be_asked_for_again() {
+async fn after_a_lost_answer_the_signer_can_be_asked_again() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
     gateway.sandbox.once(Failure::Call(Endpoint::MakePayment, CallFailure::Lost));
@@ -458,7 +458,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     client.broken().await;
     gateway.turn().await;
     assert_eq!(gateway.sandbox.violations().count(), 0);
-    // A payment whose answer was lost has arrived.
+    // A payment has arrived although its answer was lost.
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
     gateway.sandbox.once(Failure::Call(Endpoint::Payment, CallFailure::Lost));
@@ -468,7 +468,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     assert_eq!(gateway.ledger().payments(), 3);
     assert_eq!(gateway.pay(&paid).await.status, 400);
 
-    // So has a payment whose client did not wait for the answer.
+    // A payment has arrived although its client did not wait for the answer.
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
     let late = CallFailure::Delay(Duration::from_millis(20));
@@ -481,7 +481,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
 }
 
 #[tokio::test]
-async fn calls_of_a_session_come_one_at_a_time() {
+async fn two_calls_for_one_session_at_a_time_are_refused() {
     let gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
     gateway.sandbox.once(Failure::Call(Endpoint::MakePayment, CallFailure::Delay(seconds(60))));
@@ -494,7 +494,7 @@ async fn calls_of_a_session_come_one_at_a_time() {
     assert!(gateway.sandbox.until(LIMIT, asked).await);
     assert_eq!(gateway.ask().await.status, 400);
     assert_eq!(gateway.sandbox.violations().list(), [Violation::ConcurrentStates]);
-    // A call that its client gave up no longer counts as open.
+    // A call whose client has closed the connection no longer counts as open.
     drop(slow);
     let limit = tokio::time::Instant::now() + LIMIT;
     while gateway.ask().await.status != 200 {
@@ -503,7 +503,7 @@ async fn calls_of_a_session_come_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn every_call_needs_credentials() {
+async fn every_call_to_the_signer_needs_credentials() {
     let credential =
         |value: &str, owner: &str| Credential { value: value.into(), owner: owner.into() };
     let mut options = paying();
@@ -531,7 +531,7 @@ async fn every_call_needs_credentials() {
 }
 
 #[tokio::test]
-async fn the_signer_answers_what_the_script_says() {
+async fn the_signer_fails_as_scripted() {
     let gateway = Gateway::new(paying()).await;
     let sandbox = &gateway.sandbox;
     let once = |failure| sandbox.once(Failure::Call(Endpoint::MakePayment, failure));
@@ -553,12 +553,16 @@ async fn the_signer_answers_what_the_script_says() {
     let mut client = Client::connect_to(&sandbox.signer_url().unwrap()).await;
     client.post_body("/generate-live-payment", "", b"{}").await;
     client.broken().await;
-    assert_eq!(gateway.ledger().refused().count(), 0, "the script is nobody's fault");
-    assert_eq!(gateway.ask().await.status, 200, "all is well again");
+    assert_eq!(
+        gateway.ledger().refused().count(),
+        0,
+        "scripted failures are not counted as refusals"
+    );
+    assert_eq!(gateway.ask().await.status, 200, "the signer answers again");
 }
 
 #[tokio::test]
-async fn the_signer_speaks_tls_and_plain_on_one_port() {
+async fn the_signer_accepts_tls_and_plain_http_on_one_port() {
     let sandbox = Sandbox::start(paying()).unwrap();
     let (_, seen) = connect_to(&sandbox.signer_tls_url().unwrap(), Alpn::Http1).await;
     assert_eq!(seen, sandbox.signer_fingerprint());
@@ -574,7 +578,7 @@ async fn the_signer_speaks_tls_and_plain_on_one_port() {
 }
 
 #[tokio::test]
-async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
+async fn the_list_of_orchestrators_can_be_filtered_by_capability() {
     let mut options = paying();
     options.models = vec!["a".to_owned(), "b".to_owned()];
     options.listed = vec![r#"{"address":7}"#.to_owned()];
@@ -601,7 +605,7 @@ async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
     assert_eq!(client.answer().await.status, 503);
 }
 
-/// A job of the project's own client on a sandbox that demands payment.
+/// Starts a job with the project's own client on a sandbox that demands payment.
 async fn own(sandbox: &Handle) -> StartedJob {
     let options = SessionOptions { app: Some("a".to_owned()), ..SessionOptions::default() };
     let network = network(sandbox, options);
@@ -619,7 +623,7 @@ async fn the_agents_own_payments_pass_every_check() {
     let manifest = job.channels().manifest_id.clone();
     let JobPayments { mut payer, url } = job.take_payments().unwrap();
     let mut now = Instant::now();
-    // An hour, with the longest intervals between payments.
+    // 72 payments at the longest interval take more than an hour.
     for _ in 0..72 {
         now += seconds(50);
         sandbox.advance(seconds(50));

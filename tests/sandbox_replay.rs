@@ -1,14 +1,15 @@
-//! Sends to the sandbox what clients sent to the real Go trickle server, and compares the answers byte for byte.
+//! Replays a recording: sends to the sandbox the bytes that clients sent to the real Go trickle server, and compares
+//! the answers byte by byte.
 //!
-//! The recording is tests/fixtures/trickle-transcripts.txt. Its waits and the server's timeouts are divided by
-//! [`FASTER`]. Where the recording shows no bytes for a while, the sandbox must send none.
+//! The recording is tests/fixtures/trickle-transcripts.txt. The replay divides all waits of the recording and all
+//! timeouts of the server by [`FASTER`]. Where the recording has no bytes for some time, the sandbox must send none.
 //!
 //! Not compared:
 //! - the end of connections when the recorder stopped its servers (`TEARDOWN`);
 //! - how many bytes a writer can send after a 404 until its connection breaks, which depends on the kernel's buffers;
 //!   the connection must break.
 //!
-//! Does not: test anything else; `sandbox_faults` and the unit tests of `channel` do.
+//! Does not: test cases outside of the recording; `sandbox_faults` and the unit tests of `channel` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -28,9 +29,9 @@ use std::time::{Duration, Instant};
 use sandbox::{Handle, Options, Sandbox, Timings};
 
 const RECORDING: &str = include_str!("fixtures/trickle-transcripts.txt");
-/// How much faster the replay is than the recording.
+/// The factor by which the replay is faster than the recording.
 const FASTER: u32 = 25;
-/// The longest wait for an answer.
+/// The time limit of the wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections that ended because the recorder stopped its servers: case and name.
 const TEARDOWN: [(&str, &str); 3] =
@@ -39,15 +40,16 @@ const TEARDOWN: [(&str, &str); 3] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Send(Vec<u8>),
-    /// The last send must fail.
+    /// The send before this event must fail.
     SendFails,
-    /// Enough bytes to break the connection.
+    /// Sends bytes until the connection breaks.
     SendUntilBroken,
     Reset,
     Fin,
     Receive(Vec<u8>),
     ReceiveFin,
-    /// The subscriber of a long segment has received a large part of it, and then its end.
+    /// The sweep deletes a channel while a long segment is written: its subscriber gets a part of the segment, then the
+    /// end.
     Sweep,
     Remark,
 }
@@ -106,8 +108,8 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
             TEARDOWN.iter().any(|(case, who)| name.starts_with(case) && line.who == *who);
         !(teardown && line.event == Event::ReceiveFin)
     });
-    // The recorder wrote these at their end, after the events that they caused; and one answer came between two sends
-    // of the same millisecond.
+    // The recorder logged these sends when they ended, after the events that they caused, and logged one answer between
+    // two sends of the same millisecond.
     while let Some(at) = (1..lines.len()).find(|at| {
         let (before, line) = (&lines[at - 1], &lines[*at]);
         let caused = match &before.event {
@@ -129,7 +131,7 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
     }) {
         lines.swap(at - 1, at);
     }
-    // The recorder did not write the answers to these.
+    // The recorder did not log the answers to these requests.
     if name.starts_with("abort_retry") {
         for seq in 3..=8 {
             let post = format!("POST /ai/trickle/ar/{seq} ");
@@ -145,7 +147,7 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
     }
 }
 
-/// The recorder's servers: with autocreate, without it, and with a short sweep interval.
+/// Sandboxes in place of the recorded servers: with autocreate, without autocreate, and with a short sweep interval.
 struct Servers {
     auto: Handle,
     strict: Handle,
@@ -197,7 +199,7 @@ impl Connection {
         Self { tcp, ended: false }
     }
 
-    /// The bytes that have arrived and were not read.
+    /// The bytes that have arrived but were not read.
     fn unread(&self) -> Vec<u8> {
         let mut bytes = vec![0; 4096];
         self.tcp.set_nonblocking(true).unwrap();
@@ -235,11 +237,11 @@ impl Connection {
 struct Replay {
     servers: Servers,
     connections: HashMap<(String, SocketAddr), Connection>,
-    /// The server to which each name spoke last.
+    /// The server to which each name sent last.
     last: HashMap<String, SocketAddr>,
     /// The name that sent last.
     sender: Option<String>,
-    /// Writes a long segment until the sweep deletes its channel.
+    /// The thread that writes a long segment until the sweep deletes the channel.
     writer: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -281,7 +283,7 @@ impl Replay {
         match &line.event {
             Event::Send(bytes) if fails => self.connection(who).send_until_broken(bytes),
             Event::Send(bytes) => {
-                // The bytes that were sent on another connection must arrive before these.
+                // Bytes of another connection that were sent earlier must arrive earlier.
                 if self.sender.replace(who.to_owned()).is_some_and(|last| last != who) {
                     std::thread::sleep(Duration::from_millis(2));
                 }
@@ -302,7 +304,7 @@ impl Replay {
             Event::ReceiveFin => {
                 let connection = self.connection(who);
                 let mut rest = Vec::new();
-                // A close with unread bytes is a reset, which counts as the end too.
+                // A close with unread bytes is a reset, which also counts as an end.
                 let _reset = connection.tcp.read_to_end(&mut rest).is_err();
                 assert_eq!(String::from_utf8_lossy(&rest), "", "at\n{}", line.text);
                 connection.ended = true;
@@ -318,7 +320,7 @@ impl Replay {
         }
     }
 
-    /// Writes a byte every 2 ms; the recorder did the same more slowly.
+    /// Starts a thread that writes a byte every 2 ms. The recorded client wrote more slowly.
     fn write_on(&mut self) {
         let (stop, stopped) = mpsc::channel::<()>();
         let mut tcp = self.connection("long").tcp.try_clone().unwrap();
@@ -381,7 +383,7 @@ fn publish(server: SocketAddr, name: &str, seq: u32) {
 }
 
 #[test]
-fn the_sandbox_answers_as_the_real_server() {
+fn the_sandbox_gives_the_answers_of_the_real_server() {
     let mut replay = Replay {
         servers: Servers::start(),
         connections: HashMap::new(),

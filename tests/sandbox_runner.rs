@@ -1,4 +1,5 @@
-//! The sandbox's runners and scopes: a gateway written for the tests triggers each of their checks, over real sockets.
+//! The sandbox's runners and scopes: a gateway written for these tests triggers each of their checks, over real
+//! sockets.
 //!
 //! Does not: test the signer; `sandbox_pay` does.
 #![cfg(feature = "sandbox")]
@@ -42,7 +43,7 @@ fn options(runner: RunnerOptions) -> Options {
     }
 }
 
-/// A gateway of one runner, its challenge and the headers that pay.
+/// A gateway that uses one runner.
 struct Gateway {
     sandbox: Handle,
     payer: String,
@@ -63,7 +64,7 @@ impl Gateway {
         Self::new(options(RunnerOptions { price, capacity: 2, ..RunnerOptions::default() })).await
     }
 
-    /// A gateway with a session that is paid by the second.
+    /// Creates a gateway, and reserves a session that is paid by the second.
     async fn reserved() -> Self {
         let mut gateway = Self::of(Some((PriceUnit::Seconds, 10))).await;
         let challenge = gateway.challenge(RESERVE).await;
@@ -82,7 +83,7 @@ impl Gateway {
         post(&self.sandbox.url(), path, headers, body.to_string().as_bytes()).await
     }
 
-    /// Sends a request without payment, and keeps the challenge for the signer.
+    /// Sends a request without payment, and puts the challenge of the answer into the next request to the signer.
     async fn challenge(&mut self, path: &str) -> Value {
         let answer = self.send(path, &self.payer, &json!({ "model_id": "scope" })).await;
         assert_eq!(answer.status, 402, "{}", answer.text());
@@ -97,7 +98,7 @@ impl Gateway {
         self.request["ManifestID"] = challenge["manifest_id"].clone();
     }
 
-    /// The headers of a payment of this type.
+    /// Requests a payment of this type from the signer. Returns the headers that pay.
     async fn sign(&mut self, kind: &str) -> String {
         self.request["type"] = json!(kind);
         let url = self.sandbox.signer_url().unwrap();
@@ -116,7 +117,7 @@ impl Gateway {
         format!("{RESERVE}/{}/{end}", self.session)
     }
 
-    /// The status and reason of the last refusal.
+    /// The status and the reason of the last refusal.
     fn refusal(&self) -> (u16, String) {
         let ledger = self.sandbox.ledger();
         let last = ledger.refused().last().expect("a refusal");
@@ -137,14 +138,14 @@ async fn a_free_runner_is_reserved_used_and_stopped() {
     assert_eq!(answer["app_url"], app);
     assert_eq!(gateway.sandbox.sessions(), [gateway.session.clone()]);
     let (echo, update) = (gateway.path("app/echo"), gateway.path("app/update"));
-    assert_eq!(gateway.post(&update, "").await.status, 409, "it does not run yet");
+    assert_eq!(gateway.post(&update, "").await.status, 409, "the app is not started yet");
     let bad = gateway.send(&echo, "", &json!({ "mode": "format c:" })).await;
     assert_eq!(bad.status, 400);
     let channels = gateway.send(&echo, "", &json!({ "mode": "passthrough" })).await.json();
     assert_eq!(gateway.post(&echo, "").await.status, 409, "it runs already");
     let trickle = format!("{}/ai/trickle/{}", gateway.sandbox.url(), gateway.session);
     assert_eq!(channels, json!({ "in": trickle, "out": format!("{trickle}-out") }));
-    // Video comes back.
+    // The app returns the video.
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post(&gateway.session, 0, "").await;
     client.chunk(&[0x47; 188]).await;
@@ -166,7 +167,7 @@ async fn a_free_runner_is_reserved_used_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_session_is_paid_for_as_long_as_it_lasts() {
+async fn a_session_runs_while_it_is_paid() {
     let mut gateway = Gateway::reserved().await;
     assert_eq!(gateway.sandbox.ledger().time_paid(), seconds(10));
     for _ in 0..6 {
@@ -206,7 +207,7 @@ async fn a_session_that_is_not_paid_is_released() {
 }
 
 #[tokio::test]
-async fn a_paid_runner_wants_a_payer_and_a_payment() {
+async fn a_paid_runner_requires_a_payer_address_and_a_payment() {
     let mut gateway = Gateway::of(Some((PriceUnit::Seconds, 10))).await;
     for headers in ["", "Livepeer-Payer-Address: 0x12\r\n"] {
         let answer = gateway.post(RESERVE, headers).await;
@@ -246,7 +247,7 @@ async fn a_payment_must_be_for_the_session_of_its_challenge() {
 }
 
 #[tokio::test]
-async fn a_payment_that_was_used_reserves_nothing() {
+async fn a_used_payment_cannot_reserve_another_session() {
     let mut gateway = Gateway::of(Some((PriceUnit::Seconds, 10))).await;
     gateway.challenge(RESERVE).await;
     let paid = gateway.sign("live").await;
@@ -276,7 +277,7 @@ async fn terms_of_a_session_can_be_refreshed() {
     let payer = gateway.payer.split_whitespace().nth(1).unwrap().to_owned();
     let ask = |sender: &str, id: &str| json!({ "sender": sender, "manifest_id": id });
     let session = gateway.session.clone();
-    // Fresh terms, the same session.
+    // The fresh terms are for the same session.
     gateway.sandbox.advance(seconds(2));
     let answer = gateway.send("/refresh-payment", "", &ask(&payer, &session)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -293,13 +294,13 @@ async fn terms_of_a_session_can_be_refreshed() {
         assert_eq!(gateway.send("/refresh-payment", "", &body).await.status, status, "{body}");
     }
     assert_eq!(gateway.post(&gateway.path("stop"), "").await.status, 204);
-    // Its price is remembered for a while.
+    // After the end of the session, its price is still known for some time.
     let answer = gateway.send("/refresh-payment", "", &ask(&payer, &session)).await;
     assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
-async fn runners_have_a_limit_of_sessions() {
+async fn a_runner_refuses_sessions_above_its_limit() {
     let gateway = Gateway::of(None).await;
     let statuses = [200, 200, 503];
     for status in statuses {
@@ -316,7 +317,7 @@ async fn runners_have_a_limit_of_sessions() {
 }
 
 #[tokio::test]
-async fn lists_name_runners_and_can_be_asked_for_by_app() {
+async fn discovery_lists_name_runners_and_can_be_filtered_by_app() {
     let mut options = options(RunnerOptions {
         price: Some((PriceUnit::PixelSeconds720p, 7)),
         gpu: Some("T4".to_owned()),
@@ -345,7 +346,7 @@ async fn lists_name_runners_and_can_be_asked_for_by_app() {
 }
 
 #[tokio::test]
-async fn single_shot_calls_answer_and_free_their_place() {
+async fn single_shot_calls_are_answered_and_free_their_capacity() {
     let shot = |shot| options(RunnerOptions { shot: Some(shot), ..RunnerOptions::default() });
     let gateway = Gateway::new(shot(SingleShot::Plain)).await;
     let answer = gateway.send(SINGLE, "", &json!({ "a": 1 })).await;
@@ -364,7 +365,7 @@ async fn single_shot_calls_answer_and_free_their_place() {
 }
 
 #[tokio::test]
-async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
+async fn an_app_is_reachable_below_its_url_and_at_its_configured_path() {
     let shot = RunnerOptions {
         shot: Some(SingleShot::Plain),
         path: "v1/say".to_owned(),
@@ -376,7 +377,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
     assert_eq!(answer.status, 307);
     assert!(answer.head.contains("Location: /apps/r0/app/?a=b\r\n"), "{}", answer.head);
     assert_eq!(gateway.sandbox.ledger().payments(), 0);
-    // The app gets the call once the session is paid.
+    // The app receives the call once the session is paid.
     gateway.challenge(SINGLE).await;
     let paid = gateway.sign("fixed").await;
     assert_eq!(gateway.post(SINGLE, &paid).await.status, 404);
@@ -399,12 +400,12 @@ async fn a_paid_single_shot_call_needs_a_challenge_and_a_payment() {
     let paid = gateway.sign("fixed").await;
     let answer = gateway.send(SINGLE, &paid, &json!("x")).await;
     assert_eq!(answer.json(), json!({ "echo": "x" }));
-    assert_eq!(gateway.post(SINGLE, &paid).await.status, 400, "paid once, called once");
+    assert_eq!(gateway.post(SINGLE, &paid).await.status, 400, "one payment is good for one call");
     assert_eq!((gateway.sandbox.ledger().payments(), gateway.sandbox.ledger().open()), (1, 0));
 }
 
 #[tokio::test]
-async fn a_long_answer_goes_on_while_it_is_paid() {
+async fn a_long_answer_continues_while_it_is_paid() {
     let events = SingleShot::Events { count: 1000, gap: Duration::from_millis(5) };
     let runner = RunnerOptions {
         shot: Some(events),
@@ -431,7 +432,7 @@ async fn a_long_answer_goes_on_while_it_is_paid() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_frees_its_place() {
+async fn a_caller_that_closes_the_connection_frees_its_capacity() {
     let events = SingleShot::Events { count: 1, gap: seconds(600) };
     let runner = RunnerOptions { shot: Some(events), ..RunnerOptions::default() };
     let gateway = Gateway::new(options(runner)).await;
@@ -444,7 +445,7 @@ async fn a_caller_that_leaves_frees_its_place() {
 }
 
 #[tokio::test]
-async fn a_scope_begins_with_control_and_events() {
+async fn the_start_of_a_scope_returns_a_control_and_an_events_channel() {
     let mut options = options(RunnerOptions::default());
     options.price = Some(10);
     let mut gateway = Gateway::new(options).await;
@@ -462,7 +463,7 @@ async fn a_scope_begins_with_control_and_events() {
     let event = get(&gateway.sandbox, &event).await.json();
     let trickle = format!("{}/ai/trickle/{}", gateway.sandbox.url(), gateway.session);
     assert_eq!((&event["type"], &event["in"]), (&json!("channels"), &json!(trickle)));
-    // The scope costs from the start, also without media.
+    // A scope is charged from its start, also without media.
     gateway.sandbox.advance(seconds(30));
     let paid = gateway.sign("lv2v").await;
     assert_eq!(gateway.post("/payment", &paid).await.status, 200);
@@ -484,13 +485,17 @@ async fn runners_fail_as_scripted() {
     once(Endpoint::Discovery, CallFailure::Garbage);
     let list = get(&gateway.sandbox, "/discovery").await;
     assert!(serde_json::from_slice::<Value>(&list.body).is_err());
-    // A session whose id the client never received.
+    // The answer with the session's id is lost.
     once(Endpoint::Reserve, CallFailure::Lost);
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post_body(RESERVE, "", b"{}").await;
     client.broken().await;
     assert_eq!((gateway.sandbox.sessions().len(), gateway.sandbox.counters().reserved), (1, 1));
-    assert_eq!(gateway.sandbox.ledger().refused().count(), 0, "the script is nobody's fault");
+    assert_eq!(
+        gateway.sandbox.ledger().refused().count(),
+        0,
+        "scripted failures are not counted as refusals"
+    );
 }
 
 /// The project's own client with the sandbox's signer, and the sandbox's list.
@@ -545,7 +550,7 @@ async fn the_agents_own_call_passes_every_check() {
 }
 
 #[tokio::test]
-async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
+async fn the_agents_own_call_reaches_the_named_path_and_pays_once() {
     let mut setup = priced(PriceUnit::Fixed, Some(SingleShot::Plain));
     setup.runners[0].path = "v1/say".to_owned();
     let sandbox = Sandbox::start(setup).unwrap();
@@ -559,7 +564,8 @@ async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
     let mut answer = SingleShotCall::start(&network, runner, call(Some("/v1/say"))).await.unwrap();
     assert_eq!(answer.next().await.unwrap().unwrap(), "{\"echo\":{}}");
     assert_eq!(sandbox.ledger().payments(), 1);
-    // Without a path the call goes to the app's root, to which the mux redirects.
+    // Without a path the call goes to the app's URL without a slash, which the HTTP router redirects to the root of the
+    // app.
     let error = SingleShotCall::start(&network, runner, call(None)).await.unwrap_err();
     assert!(error.to_string().contains("404 page not found"), "{error}");
 }

@@ -1,7 +1,7 @@
-//! Scopes over real sockets: an orchestrator that sends its info over gRPC, and a scripted peer that the info names for
-//! calls.
+//! Scopes over real sockets: an orchestrator that sends its info over gRPC, and a scripted peer whose address the info
+//! gives for all other calls.
 //!
-//! Does not: move media.
+//! Does not: send media.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod peer;
@@ -23,7 +23,7 @@ use resilience::fault::Fault;
 use serde_json::{Map, json as value};
 use tokio::net::TcpListener;
 
-/// Answers every `GetOrchestrator` with an info that sends calls to `calls`.
+/// Answers every `GetOrchestrator` with an info that names `calls` as the address of all other calls.
 async fn orchestrator(calls: &Url) -> Url {
     let info = OrchestratorInfo {
         transcoder: calls.to_string(),
@@ -70,7 +70,7 @@ async fn signer() -> Peer {
     .await
 }
 
-/// Starts a scope at an orchestrator whose calls `answer` answers.
+/// Starts a scope at an orchestrator whose other calls go to `calls`.
 async fn start(calls: &Peer, signer: Option<&Peer>) -> Result<ScopeJob, JobError> {
     let payments = signer.map(|signer| {
         let options = SignerOptions { urls: vec![signer.url.clone()], ..SignerOptions::default() };
@@ -107,7 +107,7 @@ async fn off_chain_the_auth_token_is_the_credential() {
 }
 
 #[tokio::test]
-async fn a_challenge_is_paid_and_payments_go_on() {
+async fn a_challenge_is_paid_and_payments_continue() {
     let signer = signer().await;
     let calls = Peer::start(|request| match request.header("livepeer-payment") {
         None => json(
@@ -128,7 +128,7 @@ async fn a_challenge_is_paid_and_payments_go_on() {
 }
 
 #[tokio::test]
-async fn a_scope_that_does_not_start_says_why() {
+async fn a_scope_that_fails_to_start_has_a_reason() {
     for (status, body, words) in [
         (503, "full", "start of the scope refused: no capacity (503: full)"),
         (404, "", "start of the scope refused: it starts no scopes"),

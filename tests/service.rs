@@ -1,4 +1,4 @@
-//! The unit files, checked by systemd, and the form of the service's log.
+//! Checks the unit files with systemd-analyze, and the form of the service's log lines.
 //!
 //! Needs systemd-analyze, which `cross/setup.sh` installs.
 //!
@@ -16,7 +16,8 @@ use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_livepeer-edge");
 const UNITS: [&str; 2] = ["livepeer-edge.service", "livepeer-edge@.service"];
-/// The highest allowed exposure, in tenths, so that systemd's scale is 0 to 100.
+/// The highest allowed exposure level of `systemd-analyze security`, in tenths: systemd's scale of 0 to 10 is 0 to 100
+/// here.
 const EXPOSURE: u32 = 20;
 
 fn read(name: &str) -> String {
@@ -24,7 +25,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A folder of its own for a test.
+/// Creates a folder for a test. `name` must differ between tests.
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&path).expect("a writable target directory");
@@ -48,7 +49,7 @@ fn assert_silent(output: &Output, what: &str) {
     assert!(output.status.success() && said.is_empty(), "{what}: {}: {said}", output.status);
 }
 
-/// The unit, with this build as its program, and perhaps a drop-in.
+/// Runs `systemd-analyze verify` on a unit that starts the program of this build, with a drop-in if there is one.
 fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Output {
     let folder = folder(test);
     let path = folder.join(unit);
@@ -62,7 +63,7 @@ fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Output {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_units() {
+fn systemd_finds_no_mistake_in_the_units() {
     for unit in UNITS {
         let output = verified(unit, "units", None);
         assert_silent(&output, unit);
@@ -70,7 +71,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_drop_ins() {
+fn systemd_finds_no_mistake_in_the_drop_ins() {
     for unit in UNITS {
         let output = verified(unit, "units-jetson", Some("jetson.conf"));
         assert_silent(&output, unit);
@@ -78,7 +79,7 @@ fn systemd_finds_nothing_wrong_with_the_drop_ins() {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_restart_steps() {
+fn systemd_finds_no_mistake_in_the_restart_steps() {
     let version = Command::new("systemd-analyze").arg("--version").output();
     let version = version.expect("systemd-analyze, which cross/setup.sh installs").stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
@@ -93,19 +94,19 @@ fn systemd_finds_nothing_wrong_with_the_restart_steps() {
 }
 
 #[test]
-fn the_units_are_hardened() {
+fn the_exposure_level_of_the_units_is_low() {
     for unit in UNITS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(unit);
         let threshold = format!("--threshold={EXPOSURE}");
         let output = analyze(&["security", "--offline=true", &threshold], &path);
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains("Overall exposure level"), "{unit}: nothing was judged: {output:?}");
+        assert!(said.contains("Overall exposure level"), "{unit}: no exposure level: {output:?}");
         assert!(output.status.success(), "{unit}: {said}");
     }
 }
 
 #[test]
-fn the_units_differ_in_the_instance_alone() {
+fn the_two_units_differ_only_in_the_instance_name() {
     let [default, instance] = UNITS.map(read);
     let settings = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with(['#', '[']) && !line.is_empty());
@@ -122,7 +123,7 @@ fn the_units_differ_in_the_instance_alone() {
 }
 
 #[test]
-fn every_device_has_its_reason() {
+fn every_allowed_device_has_a_comment() {
     for unit in UNITS {
         let text = read(unit);
         let lines: Vec<&str> = text.lines().collect();
@@ -139,7 +140,7 @@ fn every_device_has_its_reason() {
 }
 
 #[test]
-fn a_start_that_fails_is_one_readable_line_in_the_journal() {
+fn a_failed_start_is_one_readable_line_in_the_journal() {
     let folder = folder("service-journal");
     let configuration = folder.join("camera.toml");
     let text = "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n\
@@ -151,17 +152,17 @@ fn a_start_that_fails_is_one_readable_line_in_the_journal() {
     assert!(errors.iter().any(|line| line.contains("/dev/nowhere")), "{errors:?}");
     assert!(lines.len() <= 10, "{lines:?}");
 
-    // The package's own configuration: nothing is set yet.
+    // The configuration of the package sets no key, so the start fails.
     let lines = journal(&folder.join("log"), &["run"]);
     assert!(lines.iter().any(|line| line.contains("orchestrator.urls")), "{lines:?}");
     assert!(lines.len() <= 5, "{lines:?}");
 }
 
 #[test]
-fn a_start_that_fails_stays_readable_until_the_next_one() {
+fn the_reason_of_a_failed_start_stays_in_the_service_status() {
     let folder = folder("service-status");
     let manager = folder.join("notify");
-    // A file of an earlier run of this test.
+    // An earlier run of this test may have left its socket.
     let _ = fs::remove_file(&manager);
     let socket = UnixDatagram::bind(&manager).expect("a socket");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
@@ -181,7 +182,8 @@ fn a_start_that_fails_stays_readable_until_the_next_one() {
     assert!(message.contains("No such file"), "{message}");
 }
 
-/// What a failing run writes to a journal; each line has a priority and no time.
+/// Runs the program, which must fail, with its standard error in the file `log` as if it were the journal. Asserts that
+/// each line has a priority and no time. Returns the lines without priorities.
 fn journal(log: &Path, arguments: &[&str]) -> Vec<String> {
     let file = File::create(log).expect("a file");
     let meta = file.metadata().expect("its numbers");
@@ -201,7 +203,7 @@ fn journal(log: &Path, arguments: &[&str]) -> Vec<String> {
         let (priority, text) = line.split_once('>').expect("a priority");
         assert!(["<3", "<4", "<6", "<7"].contains(&priority), "{line}");
         let time = text.get(..5).is_some_and(|head| head.starts_with("20") && head.ends_with('-'));
-        assert!(!time, "the journal has the time itself: {line}");
+        assert!(!time, "the journal adds the time, so the line must have none: {line}");
     }
     lines
 }

@@ -1,7 +1,7 @@
-//! `setup` at a terminal, which `script` provides: it asks, explains, and writes a configuration that `run` accepts. If
-//! the user hangs up, it leaves no file.
+//! The command `setup` at a terminal: it asks questions, and writes a configuration that `run` accepts. If the terminal
+//! closes before the last answer, no file is written.
 //!
-//! Needs `script`, of Debian's bsdutils, which `cross/setup.sh` installs.
+//! The program `script` of Debian's package bsdutils provides the terminal; `cross/setup.sh` installs it.
 //!
 //! Does not: use the cameras of this computer.
 #![allow(
@@ -24,10 +24,10 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-/// Answers each question when it is asked, and hangs up after the last answer. Returns the text on the screen and the
-/// exit code.
+/// Runs `setup`, answers each question when it appears, and closes the terminal after the last answer. Returns the text
+/// on the screen and the exit code.
 fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
-    // A question that is never asked ends the test after a minute, with the text on the screen.
+    // If a question does not appear within a minute, the test fails with the text on the screen.
     let mut child: Child = Command::new("timeout")
         .args(["--foreground", "60", "script"])
         .args(["-qec", &format!("'{BINARY}' setup {arguments}"), "/dev/null"])
@@ -55,7 +55,7 @@ fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
 }
 
 #[test]
-fn six_questions_make_an_accepted_configuration() {
+fn the_answers_to_six_questions_make_a_valid_configuration() {
     let path = path("setup-asked.toml");
     let (shown, code) = talk(
         &format!("--config '{}'", path.display()),
@@ -96,7 +96,7 @@ fn six_questions_make_an_accepted_configuration() {
 }
 
 #[test]
-fn a_user_who_hangs_up_gets_no_configuration() {
+fn if_the_terminal_closes_early_no_configuration_is_written() {
     let path = path("setup-left.toml");
     let arguments = format!("--config '{}' --source test", path.display());
     let (shown, code) = talk(&arguments, &[("comma-separated: ", "o.example")]);

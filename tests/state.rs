@@ -1,7 +1,7 @@
-//! A state directory that fails: not writable, disk full, torn files. The agent continues without it, warns once for
-//! each file, and sets torn files aside.
+//! A state directory that fails: not writable, disk full, corrupt files. The agent continues without the directory,
+//! warns once for each file, and renames corrupt files.
 //!
-//! Does not: test each file's own format; its unit tests do.
+//! Does not: test the format of each file; unit tests do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ async fn discovery(sandbox: &Handle) -> Peer {
     Peer::start(move |_| json(200, &list)).await
 }
 
-/// Runs a job until it is live, or until its certificate has changed under it, and stops it.
+/// Runs a job until it is live, or, with `changes`, until it has accepted a changed certificate. Then stops the agent.
 async fn run(state: &Path, changes: bool) -> Ended {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let discovery = discovery(&sandbox).await;
@@ -80,20 +80,20 @@ async fn a_full_disk_is_a_warning_once_for_each_file() {
     let state = temporary("full");
     fs::create_dir_all(&state).unwrap();
     for file in FILES {
-        // Every write to the new file fails with a full disk.
+        // Every write to `/dev/full` fails like a write to a full disk.
         symlink("/dev/full", state.join(file).with_extension("new")).unwrap();
     }
     let ended = run(&state, true).await;
     for file in FILES {
         check_warned_once(&ended, &state, file, " cannot be written (No space left on device");
     }
-    // The disk had room again when the certificate changed.
+    // The new file is written to the disk again when the certificate changes.
     assert!(ended.stderr.contains("certificates: written again"), "{}", ended.stderr);
     assert!(state.join("certificates").is_file());
 }
 
 #[tokio::test]
-async fn torn_files_are_set_aside_and_created_again() {
+async fn corrupt_files_are_renamed_and_created_again() {
     let state = temporary("torn");
     run(&state, false).await;
     let whole = FILES.map(|file| fs::read(state.join(file)).unwrap());
@@ -110,7 +110,7 @@ async fn torn_files_are_set_aside_and_created_again() {
         let ended = run(&state, false).await;
         for (file, whole) in FILES.iter().zip(&whole) {
             let aside = state.join(file).with_extension("torn");
-            // An empty file is valid, and the list is read only when discovery fails.
+            // An empty file is valid, and the list of orchestrators is read only if discovery fails.
             if name != "empty" && *file != "orchestrators" {
                 check_warned_once(&ended, &state, file, "; renamed to ");
                 assert_eq!(fs::read(aside).unwrap(), tear(name, whole));
@@ -123,7 +123,7 @@ async fn torn_files_are_set_aside_and_created_again() {
 }
 
 #[tokio::test]
-async fn a_torn_list_is_not_used_when_discovery_fails() {
+async fn a_corrupt_list_is_not_used_when_discovery_fails() {
     let down = Peer::start(|_| text(500, "")).await;
     for torn in ["", "[", "\0\u{1b}[2J", "0123456789\n[]"] {
         let state = temporary("list");

@@ -1,6 +1,7 @@
-//! The status of a running agent: what it says, that it keeps to its schema, and that Prometheus takes its metrics.
+//! The status of a running agent: its values, its JSON schema, and its metrics, which Prometheus's promtool must
+//! accept.
 //!
-//! Needs promtool, which `cross/setup.sh` fetches.
+//! Needs promtool, which `cross/setup.sh` installs.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -28,10 +29,10 @@ use resilience::stop::{Stop, Stopper};
 use sandbox::{CallFailure, Endpoint, Failure, Handle, Sandbox, SignerOptions};
 use tokio::task::JoinHandle;
 
-/// A test that takes longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// An agent with this source, whose job runs at `at`, and is paid if `at` has a signer.
+/// Starts an agent with this source and a job at `at`. The job is paid if `at` has a signer.
 fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
     let services = service_client(ServiceTrust::default()).unwrap();
     let payments = at.signer_url().map(|url| {
@@ -71,7 +72,7 @@ fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
     (status, stopper, running)
 }
 
-/// Asks for reports until one is `wanted`; each must keep to the schema.
+/// Requests reports until one is `wanted`. Panics if a report does not match the schema.
 async fn until(status: &Status, wanted: impl Fn(&StatusReport) -> bool) -> StatusReport {
     let by = Instant::now() + LIMIT;
     loop {
@@ -90,7 +91,7 @@ fn state(report: &StatusReport, name: LinkName) -> LinkState {
     report.chain.iter().find(|link| link.link == name).unwrap().state
 }
 
-/// Has promtool check the metrics of a report.
+/// Asserts that promtool accepts the metrics of a report.
 #[track_caller]
 fn check_metrics(report: &StatusReport) {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/promtool");
@@ -101,7 +102,7 @@ fn check_metrics(report: &StatusReport) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool, which cross/setup.sh fetches");
+        .expect("promtool, which cross/setup.sh installs");
     let text = metrics(report);
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
@@ -111,7 +112,7 @@ fn check_metrics(report: &StatusReport) {
 }
 
 #[tokio::test]
-async fn a_job_that_works_is_ready_with_figures_of_both_pictures() {
+async fn a_working_job_is_ready_and_reports_input_and_output_pictures() {
     let only = Sandbox::start(sandbox::Options::default()).unwrap();
     let (status, stopper, running) = agent(Source::Test, &only);
     let report = until(&status, |report| report.ready && report.returned.fps > 10.0).await;
@@ -122,7 +123,7 @@ async fn a_job_that_works_is_ready_with_figures_of_both_pictures() {
     assert_eq!(report.job.orchestrator.as_deref(), Some(only.address().to_string().as_str()));
     assert_eq!(report.job.capability.as_deref(), Some("live-video-to-video/m"));
     assert!(report.camera.fps > 10.0 && report.uplink.bits_per_second > 10_000.0);
-    // The sandbox keeps the PTS of each frame.
+    // The sandbox returns each frame with its PTS, so round trips can be measured.
     let round_trip = report.round_trip.as_ref().expect("frames are matched by their PTS");
     assert!(round_trip.p99.unwrap() < 2.0, "{round_trip:?}");
     assert!(round_trip.count <= report.returned.frames);
@@ -133,7 +134,7 @@ async fn a_job_that_works_is_ready_with_figures_of_both_pictures() {
 }
 
 #[tokio::test]
-async fn a_paid_job_shows_what_it_costs() {
+async fn a_paid_job_reports_its_cost() {
     let options = sandbox::Options {
         price: Some(3),
         signer: Some(SignerOptions::default()),
@@ -143,16 +144,16 @@ async fn a_paid_job_shows_what_it_costs() {
     let (status, stopper, running) = agent(Source::Test, &only);
     let report = until(&status, |report| report.ready && report.payment.payments > 1).await;
     let payment = &report.payment;
-    // 3 wei a pixel, of 720p at 30 frames/s.
+    // 3 wei per pixel, for 720p at 30 frames/s, which is what the network charges for any picture.
     let hour = 3600 * 3 * 1280 * 720 * 30;
     assert_eq!(payment.wei_per_hour, Some(hour));
-    // The first payment is for 60 s.
+    // The first payment pays for 60 s.
     assert!(payment.wei >= hour / 60 && payment.wei < hour / 30, "{payment:?}");
     assert!(payment.seconds_paid_for.unwrap() > 50.0, "{payment:?}");
     assert_eq!((payment.is_paid, payment.failures), (true, 0));
     assert_eq!(state(&report, LinkName::Payment), LinkState::Ok);
     check_metrics(&report);
-    // A signer that refuses is named, and the job goes on.
+    // If the signer refuses, the summary says so, and the job continues.
     only.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(503)));
     let report =
         until(&status, |report| state(report, LinkName::Payment) == LinkState::Failed).await;
@@ -163,7 +164,7 @@ async fn a_paid_job_shows_what_it_costs() {
 }
 
 #[tokio::test]
-async fn an_orchestrator_that_dies_is_not_ok_for_long() {
+async fn the_loss_of_the_orchestrator_is_reported() {
     let only = Sandbox::start(sandbox::Options::default()).unwrap();
     let (status, stopper, running) = agent(Source::Test, &only);
     until(&status, |report| report.ready).await;
@@ -179,7 +180,7 @@ async fn an_orchestrator_that_dies_is_not_ok_for_long() {
 }
 
 #[tokio::test]
-async fn a_camera_that_is_not_there_fails_and_says_why() {
+async fn a_missing_camera_is_reported_with_the_reason() {
     let only = Sandbox::start(sandbox::Options::default()).unwrap();
     let device = "/dev/nowhere".into();
     let source = Source::V4l2 { device, format: media::CameraFormat::Auto };

@@ -1,5 +1,5 @@
-//! Signals: the first one ends the segment, deletes the channel and closes the job, and the program ends with 0 in a
-//! short time, whatever the peer does; the second one ends the program at once.
+//! Signals: after the first one the program ends the segment, deletes the channel and closes the job, and ends with
+//! exit code 0 within a time limit even if the peer does not answer; the second signal ends the program at once.
 //!
 //! Does not: test the stop of each part; the tests of the parts do.
 #![cfg(feature = "sandbox")]
@@ -21,10 +21,10 @@ use livepeer_edge::agent::{DRAIN_TIME, END_TIME};
 use livepeer_edge::cli::TOGETHER;
 use sandbox::{Handle, Options, Role, Sandbox, Target};
 
-/// The longest time from the signal to the end.
+/// The maximum time from the signal to the end of the program.
 const STOP: Duration = Duration::from_secs(2);
-/// The same while a job is being started: the program waits up to 5 s for the answer, without which it could not end
-/// the job.
+/// The maximum time from the signal to the end while a job is being started: the program waits up to 5 s for the
+/// answer, which it needs to end the job.
 const STOP_IN_START: Duration = Duration::from_secs(7);
 
 fn start(url: &str, more: &[&str]) -> Edge {
@@ -36,7 +36,7 @@ fn sandbox(start_delay: Duration) -> Handle {
     Sandbox::start(Options { start_delay, ..Options::default() }).unwrap()
 }
 
-/// Sends a signal and waits for the end. Panics unless the exit code is 0 and the end comes in time.
+/// Sends a signal and waits for the end. Panics unless the program ends within [`STOP`] with exit code 0.
 #[track_caller]
 fn stop(edge: Edge, signal: &str) -> Ended {
     stop_within(STOP, edge, signal)
@@ -48,13 +48,13 @@ fn stop_within(limit: Duration, edge: Edge, signal: &str) -> Ended {
     edge.signal(signal);
     let ended = edge.end().with_code(0);
     let time = since.elapsed();
-    say(&format!("{signal}: left after {time:?}"));
+    say(&format!("{signal}: ended after {time:?}"));
     assert!(time < limit, "{time:?}\n{}", ended.stderr);
     assert!(!ended.stderr.contains("error: "), "{}", ended.stderr);
     ended
 }
 
-/// An orchestrator in a process of its own, and its URL.
+/// Starts an orchestrator as a separate process. Returns it with its URL.
 fn other_process() -> (Edge, String) {
     let mut sandbox = Edge::start(&["sandbox", "--listen", "127.0.0.1:0"]);
     let line = sandbox.hear("orchestrator at ");
@@ -78,7 +78,7 @@ async fn check_healthy(signal: &str) {
         sandbox.look(|record| record.requests().any(|r| r.method == "DELETE" && r.target == target))
     };
     assert!(deleted(Role::Publish), "{}", ended.stderr);
-    // The video that was in flight came back too.
+    // The output also has the video that was in flight when the signal came.
     let segments = stream::segments(&std::fs::read(&output).unwrap());
     assert_eq!(segments.len() as u64, counters.segments);
     let units: usize = segments.iter().map(|segment| segment.units.len()).sum();
@@ -155,14 +155,14 @@ fn a_second_signal_does_not_wait() {
     std::thread::sleep(TOGETHER);
     edge.signal("INT");
     let ended = edge.end().with_code(1);
-    // Less than the time of a graceful end.
+    // This is less than a graceful end would take with this peer.
     assert!(since.elapsed() < DRAIN_TIME + END_TIME, "{:?}", since.elapsed());
     assert_eq!(ended.error(), "error: stopped at once by a second signal");
 }
 
-/// `timeout` signals its child, and then the group that the child is in.
+/// `timeout` sends the signal to its child and to its process group, so the program gets one request as two signals.
 #[tokio::test]
-async fn two_signals_of_one_request_close_the_job() {
+async fn two_signals_in_quick_succession_count_as_one() {
     let sandbox = sandbox(Duration::ZERO);
     let url = sandbox.url();
     let job = ["5", env!("CARGO_BIN_EXE_livepeer-edge"), "run", "--orchestrator.urls", &url];
@@ -181,7 +181,7 @@ async fn two_signals_of_one_request_close_the_job() {
 }
 
 #[test]
-fn a_demo_without_an_end_ends_with_its_summary() {
+fn a_stopped_demo_prints_its_summary() {
     let mut edge = Edge::start(&[&["demo"][..], &SMALL].concat());
     edge.hear(" 1 segments ");
     let ended = stop(edge, "INT");
@@ -189,7 +189,7 @@ fn a_demo_without_an_end_ends_with_its_summary() {
 }
 
 #[test]
-fn a_sandbox_stops_with_its_counts() {
+fn a_stopped_sandbox_prints_its_counters() {
     let (sandbox, url) = other_process();
     let mut edge = start(&url, &[]);
     edge.hear("segment 0 answered 200");

@@ -1,5 +1,6 @@
-//! The store of input: each file decodes alone, the store continues while the link is down, and a reload changes it
-//! without an interruption of the camera. Without a store, the agent does not write to the disk.
+//! The store of the input: each file decodes alone, the store is written while no orchestrator is reachable, and a
+//! reload changes the store without an interruption of the camera. Without a store, the agent does not write to the
+//! disk.
 //!
 //! Does not: test which files are kept, or failing disks; the unit tests of `media::store` and `media::io::store` do.
 #![cfg(feature = "sandbox")]
@@ -27,7 +28,7 @@ use media::{Source, Store};
 use media_capture::{block_on, options};
 use sandbox::{self, Sandbox};
 
-/// The files of a store and their contents, the oldest first.
+/// The files of a store with their contents, the oldest first.
 fn files(directory: &Path) -> Vec<(Stored, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(directory)
         .unwrap()
@@ -42,7 +43,7 @@ fn files(directory: &Path) -> Vec<(Stored, Vec<u8>)> {
     files
 }
 
-/// Five seconds of a camera.
+/// Captures five seconds of a test picture.
 async fn capture(units: &AccessUnits) {
     let fragment = "videotestsrc is-live=true num-buffers=120 ! video/x-raw,framerate=24/1".into();
     let options = options(Source::Pipeline { fragment }, (320, 180), 400_000);
@@ -52,7 +53,7 @@ async fn capture(units: &AccessUnits) {
 }
 
 #[tokio::test]
-async fn each_file_decodes_alone_and_no_picture_is_lost_though_nobody_reads() {
+async fn each_file_decodes_alone_and_no_picture_is_lost_while_no_job_reads() {
     let directory = temporary("input");
     let units = AccessUnits::new();
     let keep = Duration::from_secs(60);
@@ -72,7 +73,7 @@ async fn each_file_decodes_alone_and_no_picture_is_lost_though_nobody_reads() {
 }
 
 #[tokio::test]
-async fn another_store_takes_over_where_the_first_one_ends() {
+async fn a_new_store_continues_after_the_last_picture_of_the_previous_one() {
     let directory = temporary("input");
     let units = AccessUnits::new();
     let store = |secs| Store {
@@ -113,7 +114,7 @@ fn input_is_stored_while_no_orchestrator_can_be_reached() {
 }
 
 #[test]
-fn a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on() {
+fn a_store_that_is_not_a_directory_is_one_warning_and_the_job_continues() {
     let file = temporary("file");
     fs::write(&file, "mine").unwrap();
     let sandbox = Sandbox::start(sandbox::Options::default()).unwrap();
@@ -131,7 +132,7 @@ fn a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on() {
 }
 
 #[test]
-fn a_reload_changes_the_store_and_leaves_the_camera_alone() {
+fn a_reload_changes_the_store_without_restarting_the_camera() {
     let (config, directory) = (temporary("camera.toml"), temporary("input"));
     let sandbox = Sandbox::start(sandbox::Options::default()).unwrap();
     let write = |store: &str| {
@@ -162,7 +163,7 @@ fn a_reload_changes_the_store_and_leaves_the_camera_alone() {
     assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 2)));
     let stored = files(&directory).len();
     assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 4)));
-    assert_eq!(files(&directory).len(), stored, "it is stored no more");
+    assert_eq!(files(&directory).len(), stored, "nothing is stored after the reload");
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
     assert!(!ended.stderr.contains("the source is opened again"), "{}", ended.stderr);
@@ -179,7 +180,7 @@ fn written(edge: &Edge) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
-/// Size and time of everything below a directory, and of itself.
+/// The size and the modification time of a directory and of everything below it.
 fn state(directory: &Path) -> BTreeMap<String, (u64, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut places = vec![directory.to_owned()];
@@ -203,7 +204,7 @@ fn steady(more: &[&str]) -> (u64, bool) {
     let edge = Edge::start(&[&job[..], &SMALL, &kept, more].concat());
     assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= 3)));
     let (bytes, before) = (written(&edge), state(&directory));
-    assert!(before.len() > 1, "something is kept: {before:?}");
+    assert!(before.len() > 1, "the state directory has files: {before:?}");
     assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= 13)));
     let result = (written(&edge) - bytes, state(&directory) == before);
     edge.signal("TERM");
@@ -224,7 +225,7 @@ fn nothing_is_written_to_the_disk_in_steady_state() {
     assert_eq!(off, (0, true));
     assert!(is_same);
     let stored: u64 = files(&directory).iter().map(|(file, _)| file.bytes).sum();
-    // A directory in memory is not a disk, and its bytes do not count.
+    // If the directory is in memory (tmpfs), the bytes are not counted.
     assert!(on > stored / 2 || on == 0, "{on} of {stored}");
     fs::remove_dir_all(directory).unwrap();
 }

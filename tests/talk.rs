@@ -1,5 +1,5 @@
-//! A failing log or progress output does not end the agent: its reader may leave or stall, the disk may be full, the
-//! descriptor closed.
+//! A failure of the log or of the progress output does not end the agent: the reader closes the pipe or stalls, the
+//! disk is full, or the descriptor is closed.
 //!
 //! Does not: check the text of the log; other tests do.
 #![cfg(feature = "sandbox")]
@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 use edge::{LIMIT, SMALL, temporary};
 use sandbox::{Handle, Options, Sandbox};
 
-/// The program, killed when its test is over.
+/// The program, which is killed when the value is dropped.
 struct Program(Child);
 
 impl Program {
-    /// Runs `command` with the arguments of a small job on `sandbox` behind it.
+    /// Runs `command`, followed by the arguments of a small job on `sandbox`.
     fn start(mut command: Command, sandbox: &Handle, more: &[&str]) -> Self {
         let url = sandbox.url();
         let job = ["run", "--orchestrator.urls", &url, "--job.model", "m"];
@@ -50,7 +50,7 @@ impl Program {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < by, "it does not end");
+            assert!(Instant::now() < by, "the program does not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -58,7 +58,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail when it has ended, as it should have.
+        // Both calls fail if the program has ended, which is the usual case.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -68,7 +68,7 @@ fn sandbox() -> Handle {
     Sandbox::start(Options::default()).unwrap()
 }
 
-/// The job goes on for some segments, and ends as it should.
+/// Asserts that the job continues for three segments, and that SIGTERM then ends it properly.
 async fn lives_and_ends(sandbox: &Handle, mut program: Program) {
     let now = sandbox.counters().segments;
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= now + 3).await);
@@ -78,7 +78,7 @@ async fn lives_and_ends(sandbox: &Handle, mut program: Program) {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_log_that_leaves_does_not_end_the_job() {
+async fn a_closed_log_pipe_does_not_end_the_job() {
     let sandbox = sandbox();
     let more = ["--log.level", "trace"];
     let mut program = Program::with_stderr(Stdio::piped(), &sandbox, &more);
@@ -89,11 +89,11 @@ async fn a_reader_of_the_log_that_leaves_does_not_end_the_job() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_log_that_stalls_does_not_hold_up_the_job() {
+async fn a_log_pipe_that_nobody_reads_does_not_block_the_job() {
     let sandbox = sandbox();
     let path = temporary("log.fifo");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    // The pipe is full, and its reader never reads.
+    // The pipe is filled, and is never read.
     let mut options = OpenOptions::new();
     let reader = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path);
     let reader = reader.unwrap();
@@ -104,7 +104,7 @@ async fn a_reader_of_the_log_that_stalls_does_not_hold_up_the_job() {
 }
 
 #[tokio::test]
-async fn a_full_disk_below_the_log_does_not_end_the_job() {
+async fn a_log_on_a_full_disk_does_not_end_the_job() {
     let sandbox = sandbox();
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let program = Program::with_stderr(full, &sandbox, &["--log.level", "trace"]);
@@ -112,7 +112,7 @@ async fn a_full_disk_below_the_log_does_not_end_the_job() {
 }
 
 #[tokio::test]
-async fn closed_descriptors_are_taken_by_nothing_else() {
+async fn closed_standard_descriptors_are_not_used_for_other_files() {
     let sandbox = sandbox();
     let mut command = Command::new("sh");
     let script = r#"exec "$0" "$@" <&- >&- 2>&-"#;
@@ -127,7 +127,7 @@ async fn closed_descriptors_are_taken_by_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_progress_of_a_demo_survives_a_full_disk() {
+async fn a_demo_whose_progress_cannot_be_written_ends_with_success() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
     command.args(["demo", "--seconds", "1"]).args(SMALL);
     command.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
@@ -136,7 +136,7 @@ async fn the_progress_of_a_demo_survives_a_full_disk() {
 }
 
 #[tokio::test]
-async fn a_level_that_is_raised_while_it_runs_is_seen() {
+async fn a_reload_to_a_more_detailed_log_level_takes_effect() {
     let sandbox = sandbox();
     let (config, log) = (temporary("level.toml"), temporary("level.log"));
     std::fs::write(&config, "[log]\nlevel = \"warn\"\n").unwrap();

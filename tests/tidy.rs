@@ -1,8 +1,8 @@
-//! Checks the rules that the compiler does not: purity, headers, length, names, scripts, and dependencies of each
-//! crate.
+//! Checks rules of the project that the compiler does not check: purity, headers, length, names, scripts, and
+//! dependencies of each crate.
 //!
-//! Each rule is a function from a source text to its complaints, so that its self-test can show that
-//! a bad sample is caught.
+//! Each rule is a function that takes a source text and returns complaints, so that a test can show that the rule
+//! catches a bad sample.
 //!
 //! Does not: check what rustfmt, clippy or rustdoc check, nor look for unused or vulnerable dependencies;
 //! `cross/dependencies.sh` does.
@@ -16,7 +16,7 @@ use std::process::Command;
 /// The maximum lines of a file without its tests.
 const LONGEST_FILE: usize = 400;
 
-/// What only `io` may use. A path ends a match only where an identifier ends.
+/// Paths that only `io` files may use. A match must end where an identifier ends.
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net::TcpStream",
@@ -50,8 +50,9 @@ const IMPURE: &[&str] = &[
 /// Folders that may be impure as a whole.
 const SHELLS: &[&str] = &["src/main.rs", "src/cli/", "src/agent/", "src/sandbox/"];
 
-/// What each crate must not depend on, also in its tests: the last column of the code map in `src/lib.rs`. A name
-/// stands for the crates with that prefix too (`gstreamer` for `gstreamer-app`); `livepeer-` is left out.
+/// Crates on which each crate must not depend, also in its tests: the last column of the code map in `src/lib.rs`. A
+/// name includes the crates with this prefix (`gstreamer` includes `gstreamer-app`), and is written without
+/// `livepeer-`.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/resilience", &["mpegts", "media", "gateway", "sandbox", "edge", "gstreamer", "gio"]),
     (
@@ -66,7 +67,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 /// Single files that may be impure without being named `io`, each with its reason.
 const IMPURE_FILES: &[(&str, &str)] = &[];
 
-/// Words that name a role where a thing should be named.
+/// Words that must not be in a name, because they say a role and not what the thing is.
 const BANNED_WORDS: &[&str] = &[
     "Manager",
     "Helper",
@@ -80,7 +81,7 @@ const BANNED_WORDS: &[&str] = &[
     "Common",
 ];
 
-/// Names that come from elsewhere, each with its origin.
+/// Names with such a word that the project cannot choose, each with its origin.
 const FOREIGN_NAMES: &[(&str, &str)] = &[
     ("SegData", "a message of the wire protocol"),
     ("Data", "the associated type of http_body::Body"),
@@ -90,7 +91,7 @@ const FOREIGN_NAMES: &[(&str, &str)] = &[
 // The rules
 // ---------------------------------------------------------------------------------------------
 
-/// A pure file names nothing of [`IMPURE`], directly or in a group of a `use`.
+/// A pure file must not mention a path of [`IMPURE`], either directly or in a group of a `use`.
 fn purity_complaints(path: &str, code: &str) -> Vec<String> {
     let is_io = path.ends_with("/io.rs") || path.contains("/io/");
     if is_io
@@ -107,9 +108,9 @@ fn purity_complaints(path: &str, code: &str) -> Vec<String> {
         .collect()
 }
 
-/// `//!` first; the header's last paragraph says what the file does not do.
+/// A file must begin with `//!`, and the last paragraph of this header must say what the file does not do.
 fn header_complaints(path: &str, text: &str) -> Vec<String> {
-    // A file may be included in a header.
+    // A header may include the text of another file.
     let is_header = |line: &&str| line.starts_with("//!") || line.starts_with("#![doc = ");
     let header: Vec<&str> = text.lines().take_while(is_header).collect();
     if header.is_empty() {
@@ -117,7 +118,7 @@ fn header_complaints(path: &str, text: &str) -> Vec<String> {
     }
     let last = header.rsplit(|line| line.trim() == "//!").next().unwrap_or_default();
     let is_closed = last.first().is_some_and(|line| line.starts_with("//! Does not:"));
-    // The crate's own header is the architecture.
+    // The header of `src/lib.rs` describes the architecture, and needs no such paragraph.
     if is_closed || path == "src/lib.rs" {
         Vec::new()
     } else {
@@ -125,7 +126,7 @@ fn header_complaints(path: &str, text: &str) -> Vec<String> {
     }
 }
 
-/// Files stay short, tests not counted.
+/// A file must not have more than `limit` lines, not counting tests.
 fn length_complaints(text: &str, limit: usize) -> Vec<String> {
     let code = without_prose(text);
     let line_of = |at: usize| code[..at].matches('\n').count();
@@ -139,7 +140,8 @@ fn length_complaints(text: &str, limit: usize) -> Vec<String> {
     Vec::new()
 }
 
-/// No type or module named after a role, no `get_`.
+/// The name of a type or module must not contain a word of [`BANNED_WORDS`], and that of a function must not begin with
+/// `get_`.
 fn name_complaints(path: &str, code: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let stem = Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -160,17 +162,17 @@ fn name_complaints(path: &str, code: &str) -> Vec<String> {
     complaints
 }
 
-/// No path of a developer's machine.
+/// A file must not contain a path of a developer's computer.
 fn place_complaints(text: &str) -> Vec<String> {
     let place = concat!("/wo", "rk/");
     text.lines()
         .enumerate()
         .filter(|(_, line)| line.contains(place))
-        .map(|(at, _)| format!("line {}: a path of somebody's machine", at + 1))
+        .map(|(at, _)| format!("line {}: a path of a developer's computer", at + 1))
         .collect()
 }
 
-/// A crate's manifest names nothing that the crate must not know, in any table of dependencies.
+/// A manifest must not list a forbidden crate in any table of dependencies.
 fn dependency_complaints(manifest: &str, forbidden: &[&str]) -> Vec<String> {
     let is_forbidden = |name: &str| {
         let name = name.strip_prefix("livepeer-").unwrap_or(name);
@@ -190,7 +192,7 @@ fn dependency_complaints(manifest: &str, forbidden: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// A library comes without its default features, so that each of them is a choice.
+/// Each dependency must have `default-features = false`, so that every feature is chosen explicitly.
 fn feature_complaints(manifest: &str) -> Vec<String> {
     dependencies(manifest)
         .into_iter()
@@ -203,14 +205,15 @@ fn feature_complaints(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// Name and value of each dependency in a manifest, of whatever kind; `a.workspace = true` is named `a`.
+/// The name and the value of each dependency in a manifest, in any table of dependencies; the name of `a.workspace =
+/// true` is `a`.
 fn dependencies(manifest: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut is_table = false;
     for line in manifest.lines().map(str::trim) {
         if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             is_table = table.ends_with("dependencies");
-            // `[dependencies.a]`; its keys follow, which are not read.
+            // A table `[dependencies.a]`. Its keys, which follow, are not read.
             if let Some((_, name)) = table.split_once("dependencies.") {
                 found.push((name, ""));
             }
@@ -232,7 +235,7 @@ fn dependencies(manifest: &str) -> Vec<(&str, &str)> {
 // Reading source texts
 // ---------------------------------------------------------------------------------------------
 
-/// The text with comments, strings and characters blanked, of equal length and lines.
+/// The text with spaces in place of comments, strings and characters. Length and lines do not change.
 fn without_prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -249,7 +252,7 @@ fn without_prose(text: &str) -> String {
     out
 }
 
-/// How many bytes at the start of `rest` are a comment, a string or a character.
+/// The number of bytes at the start of `rest` that are a comment, a string or a character literal.
 fn prose_length(rest: &str, before: Option<char>) -> usize {
     let inside_word = before.is_some_and(is_word);
     let until = |end: &str, from: usize| {
@@ -273,7 +276,7 @@ fn prose_length(rest: &str, before: Option<char>) -> usize {
     if literal.starts_with('"') {
         return prefix + quoted_length(literal, '"');
     }
-    // A lifetime is not a character: 'a' ends within an escape or one character, 'a does not.
+    // 'a' is a character and 'a is a lifetime: a character has a closing quote after an escape or one character.
     if let Some(inner) = literal.strip_prefix('\'') {
         let is_char = inner.starts_with('\\') || inner.chars().nth(1) == Some('\'');
         return if is_char { prefix + quoted_length(literal, '\'') } else { 0 };
@@ -294,7 +297,8 @@ fn quoted_length(literal: &str, quote: char) -> usize {
     literal.len()
 }
 
-/// The items under `#[cfg(test)]` or `#[cfg(all(test, …))]`, attribute included, in a text without prose.
+/// The items with `#[cfg(test)]` or `#[cfg(all(test, …))]`, including the attribute. `code` must be the result of
+/// [`without_prose`].
 fn test_items(code: &str) -> Vec<Range<usize>> {
     let mut items: Vec<Range<usize>> = Vec::new();
     for attribute in ["#[cfg(test)]", "#[cfg(all(test,"] {
@@ -306,7 +310,7 @@ fn test_items(code: &str) -> Vec<Range<usize>> {
     items
 }
 
-/// Where the item that begins at `from` ends: at its `;`, or at its closing brace.
+/// The end of the item that begins at `from`: after its `;` or its closing brace.
 fn item_end(code: &str, from: usize) -> usize {
     let mut depth = 0usize;
     for (at, c) in code[from..].char_indices() {
@@ -321,7 +325,7 @@ fn item_end(code: &str, from: usize) -> usize {
     code.len()
 }
 
-/// Shipped code alone: no prose, nothing under `#[cfg(test)]`.
+/// The shipped code of a text: without comments and strings, and without items for tests.
 fn shipped(text: &str) -> String {
     let mut code = without_prose(text);
     for item in test_items(&code) {
@@ -332,7 +336,7 @@ fn shipped(text: &str) -> String {
     code
 }
 
-/// The code with each `use a::{b, c::d};` spelled out once more as `a::b; a::c::d;`.
+/// The code, followed by the paths of each `use a::{b, c::d};` as `a::b; a::c::d;`.
 fn flatten_uses(code: &str) -> String {
     let mut flat = code.to_owned();
     for (at, _) in code.match_indices("use ") {
@@ -370,12 +374,12 @@ fn mentions(code: &str, name: &str) -> bool {
         let after = code[at + name.len()..].chars().next();
         !before.is_some_and(|c| is_word(c) || (c == ':' && !name.contains("::now")))
             && !after.is_some_and(is_word)
-            // A crate's name alone may be a field or a word; only its path counts.
+            // The name of a crate without `::` may be a field or a word, and does not count.
             && (name.contains("::") || code[at + name.len()..].starts_with("::"))
     })
 }
 
-/// Declared types, modules and functions, each with its keyword.
+/// The declared types, modules and functions, each with its keyword.
 fn declared(code: &str) -> Vec<(&'static str, String)> {
     let mut names = Vec::new();
     for keyword in ["struct", "enum", "trait", "type", "mod", "fn"] {
@@ -421,7 +425,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Files below `folder` whose name ends so, as paths from the root, sorted.
+/// The files below `folder` whose names end with `ends`, as paths from the root of the project, sorted.
 fn files(folder: &str, ends: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -447,18 +451,18 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(PathBuf::from(path))).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Files of tests beside the code: `tests.rs` or below `tests/`.
+/// Whether a file contains only unit tests: `tests.rs`, or a file below `tests/`.
 fn is_test_file(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 
 // ---------------------------------------------------------------------------------------------
-// The house
+// The rules on the files of the project
 // ---------------------------------------------------------------------------------------------
 
 #[track_caller]
 fn assert_clean(paths: &[String], rule: impl Fn(&str, &str) -> Vec<String>) {
-    assert!(!paths.is_empty(), "nothing to look at");
+    assert!(!paths.is_empty(), "no files to check");
     let complaints: Vec<String> = paths
         .iter()
         .flat_map(|path| {
@@ -474,12 +478,12 @@ fn shipped_files() -> Vec<String> {
 }
 
 #[test]
-fn only_io_files_act() {
+fn only_io_files_use_impure_paths() {
     assert_clean(&shipped_files(), |path, text| purity_complaints(path, &shipped(text)));
 }
 
 #[test]
-fn every_file_says_what_it_does_and_does_not() {
+fn every_file_has_a_header() {
     assert_clean(&shipped_files(), header_complaints);
 }
 
@@ -499,12 +503,12 @@ fn names_do_not_name_roles() {
 }
 
 #[test]
-fn no_file_names_a_path_of_a_developers_machine() {
+fn no_file_contains_a_path_of_a_developers_computer() {
     let mut paths: Vec<String> = ["README.md", "Cargo.toml"].map(str::to_owned).into();
     for folder in ["src", "tests", "cross", "systemd", ".ci"] {
         paths.extend(files(folder, "").into_iter().filter(|p| root().join(p).is_file()));
     }
-    // What `tests/fuzz/run.sh` leaves behind is not part of the project.
+    // The files that `tests/fuzz/run.sh` creates are not part of the project.
     paths.retain(|path| {
         !["target", "corpus", "artifacts"].iter().any(|f| path.contains(&format!("fuzz/{f}")))
     });
@@ -542,21 +546,21 @@ fn scripts_pass_shellcheck() {
 }
 
 #[test]
-fn crates_depend_on_nothing_they_must_not_know() {
+fn no_crate_has_a_forbidden_dependency() {
     let crates = files("src", "/Cargo.toml");
     let listed: Vec<String> = FORBIDDEN.iter().map(|(at, _)| format!("{at}/Cargo.toml")).collect();
     for manifest in &crates {
-        assert!(listed.contains(manifest), "{manifest}: say in FORBIDDEN what it must not know");
+        assert!(listed.contains(manifest), "{manifest}: add an entry to FORBIDDEN");
     }
     for (at, forbidden) in FORBIDDEN {
         let manifest = format!("{at}/Cargo.toml");
-        assert!(!dependencies(&read(&manifest)).is_empty(), "{manifest}: nothing to look at");
+        assert!(!dependencies(&read(&manifest)).is_empty(), "{manifest}: no dependencies to check");
         assert_clean(&[manifest], |_, text| dependency_complaints(text, forbidden));
     }
 }
 
 #[test]
-fn libraries_come_without_default_features() {
+fn dependencies_have_no_default_features() {
     let mut manifests = files("src", "/Cargo.toml");
     manifests.push("Cargo.toml".to_owned());
     assert_clean(&manifests, |_, text| feature_complaints(text));
@@ -565,12 +569,15 @@ fn libraries_come_without_default_features() {
 #[test]
 fn exceptions_exist() {
     for (path, reason) in IMPURE_FILES {
-        assert!(root().join(path).is_file(), "{path} is gone: take it out ({reason})");
+        assert!(
+            root().join(path).is_file(),
+            "{path} does not exist: remove the exception ({reason})"
+        );
     }
 }
 
 // ---------------------------------------------------------------------------------------------
-// Each rule catches its bad sample, and lets a good one pass
+// Each rule catches a bad sample and accepts a good one
 // ---------------------------------------------------------------------------------------------
 
 #[track_caller]
@@ -661,7 +668,7 @@ fn a_default_feature_is_caught() {
 }
 
 #[test]
-fn a_place_is_caught() {
+fn a_path_of_a_developers_computer_is_caught() {
     check(place_complaints(concat!("ok\ncd /wo", "rk/src")), &["line 2"]);
     check(place_complaints("network/path and work/it"), &[]);
 }

@@ -1,6 +1,6 @@
-//! The publisher against a peer that answers as the real server does, and against faulty peers.
+//! The publisher against a peer that answers like the real server, and against faulty peers.
 //!
-//! The answers are those of `fixtures/trickle-transcripts.txt`.
+//! The answers of the peer are taken from `fixtures/trickle-transcripts.txt`.
 //!
 //! Does not: test each decision; the unit tests of `trickle::publication` do.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -43,13 +43,13 @@ fn quick() -> PublishTimes {
     }
 }
 
-/// The same with a short limit for outages.
+/// Like [`quick`], with a short limit for outages ([`LEAVE`]).
 fn impatient() -> PublishTimes {
     PublishTimes { leave: LEAVE, ..quick() }
 }
 
 const LEAVE: Duration = Duration::from_millis(250);
-/// A wait longer than that limit.
+/// A wait that is longer than [`LEAVE`].
 const LATER: Duration = Duration::from_millis(600);
 
 /// A publisher under test, with its peer.
@@ -76,7 +76,7 @@ impl Bench {
         Self { raw, running, stopper, counters }
     }
 
-    /// Up to the POST of seq 7, which was pre-connected on the connection of `/next`.
+    /// Starts a publisher, and waits for the POST of seq 7, which it pre-connects on the connection of `/next`.
     async fn ready(pieces: impl Pieces + 'static) -> (Self, Peer) {
         Self::new(pieces).await.until_ready().await
     }
@@ -90,7 +90,7 @@ impl Bench {
         (bench, peer)
     }
 
-    /// Up to the first piece of seq 7, with 8 pre-connected on another connection.
+    /// Starts a publisher, and waits for the first piece of seq 7. Seq 8 is pre-connected on another connection.
     async fn under_way() -> (Self, Feeder, Peer, Peer) {
         Self::under_way_with(Raw::new().await, quick()).await
     }
@@ -109,10 +109,10 @@ impl Bench {
         soon("the publisher's end", self.running).await.expect("no panic")
     }
 
-    /// Waits until the publisher has received so many final answers.
+    /// Waits until the publisher has received the final answers to `segments` segments.
     #[track_caller]
     fn answered(&self, segments: u64) -> impl Future<Output = ()> {
-        soon("an answer to be heard", async move {
+        soon("a final answer at the publisher", async move {
             while self.count().0 < segments {
                 tokio::task::yield_now().await;
             }
@@ -136,14 +136,14 @@ async fn check_post(peer: &mut Peer, seq: u64, reset: bool) {
 }
 
 #[tokio::test]
-async fn pieces_are_chunks_and_connections_take_turns() {
+async fn each_piece_is_a_chunk_and_segments_alternate_between_connections() {
     let (bench, feeder, mut a, mut b) = Bench::under_way().await;
     feeder.go_on("seven again").await;
     assert_eq!(a.chunk().await.as_deref(), Some(&b"seven again"[..]));
     feeder.begin("eight").await;
     assert_eq!(a.chunk().await, None);
     assert_eq!(b.chunk().await.as_deref(), Some(&b"eight"[..]));
-    // The answer is still due, so 9 needs a third connection.
+    // The answer to seq 7 is still missing, so seq 9 needs a third connection.
     let mut c = bench.raw.accept().await;
     check_post(&mut c, 9, false).await;
     a.send(DONE).await;
@@ -151,7 +151,7 @@ async fn pieces_are_chunks_and_connections_take_turns() {
     feeder.begin("nine").await;
     assert_eq!(b.chunk().await, None);
     assert_eq!(c.chunk().await.as_deref(), Some(&b"nine"[..]));
-    // The first connection was answered and serves again.
+    // The first connection has had its answer and is used again.
     check_post(&mut a, 10, false).await;
     b.send(DONE).await;
     drop(feeder);
@@ -170,27 +170,30 @@ async fn pieces_are_chunks_and_connections_take_turns() {
 }
 
 #[tokio::test]
-async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
+async fn an_early_404_ends_the_publisher_at_once_although_the_peer_keeps_the_connection() {
     let (_feeder, pieces) = feed();
     let (bench, mut peer) = Bench::ready(pieces).await;
     let began = Instant::now();
     peer.send(MISSING).await;
     assert!(matches!(bench.end().await, Ok(ChannelEnd::Missing)));
-    // The peer never closes the connection.
+    // The publisher must not wait for the peer, which never closes the connection.
     assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
-    assert!(peer.closed().await.is_empty(), "we close, and send nothing more");
+    assert!(
+        peer.closed().await.is_empty(),
+        "the publisher closes the connection without sending more"
+    );
 }
 
 #[tokio::test]
-async fn a_channel_closed_on_the_pre_connect_ends_the_segment_under_way() {
+async fn a_closed_channel_reported_on_the_pre_connect_ends_the_current_segment() {
     let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
     b.send(CLOSED).await;
     assert!(matches!(bench.end().await, Ok(ChannelEnd::Closed)));
-    assert!(a.closed().await.is_empty(), "half a segment gets no last chunk");
+    assert!(a.closed().await.is_empty(), "an incomplete segment gets no last chunk");
 }
 
 #[tokio::test]
-async fn three_hundred_provisional_answers_are_no_answer() {
+async fn three_hundred_provisional_answers_do_not_count_as_an_answer() {
     let (feeder, pieces) = feed();
     let (bench, mut peer) = Bench::ready(pieces).await;
     for _ in 0..301 {
@@ -208,7 +211,7 @@ async fn three_hundred_provisional_answers_are_no_answer() {
     assert!(matches!(bench.end().await, Ok(ChannelEnd::Finished)));
 }
 
-/// The current segment is lost: what follows is 8 with a reset, on a new connection.
+/// Asserts that after the loss of the current segment, seq 8 is sent with a reset on a new connection.
 async fn check_goes_on(bench: Bench, mut feeder: Feeder, mut ahead: Peer) {
     feeder.resynced().await;
     assert!(ahead.closed().await.is_empty(), "the pre-connect without the reset is dropped");
@@ -257,7 +260,7 @@ async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
     let began = Instant::now();
     let megabyte = Bytes::from(vec![0; 1 << 20]);
     let filled = async {
-        // The socket buffers fill up; then the publisher takes no more pieces.
+        // The socket buffers fill up, and then the publisher stops taking pieces.
         for _ in 0..64 {
             feeder.give(PiecePlace::Continue, megabyte.clone()).await;
         }
@@ -269,7 +272,7 @@ async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
 }
 
 #[tokio::test]
-async fn a_used_seq_on_the_pre_connect_is_skipped() {
+async fn a_seq_that_the_peer_reports_as_used_is_skipped() {
     let (bench, feeder, mut a, mut b) = Bench::under_way().await;
     b.send(EARLY).await;
     let mut c = bench.raw.accept().await;
@@ -282,7 +285,7 @@ async fn a_used_seq_on_the_pre_connect_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_broken_pre_connect_is_made_again_for_the_same_seq() {
+async fn after_a_broken_pre_connect_the_same_seq_is_connected_again() {
     let (bench, feeder, mut a, b) = Bench::under_way().await;
     b.reset();
     let mut again = bench.raw.accept().await;
@@ -353,7 +356,7 @@ async fn a_fourth_segment_without_an_answer_is_too_many() {
 }
 
 #[tokio::test]
-async fn a_segment_without_an_answer_is_closed_and_the_next_flows_on() {
+async fn a_segment_without_an_answer_is_closed_and_the_next_one_is_sent() {
     let (bench, feeder, mut a, mut b) = Bench::under_way().await;
     feeder.begin("eight").await;
     assert_eq!(a.chunk().await, None);
@@ -366,7 +369,8 @@ async fn a_segment_without_an_answer_is_closed_and_the_next_flows_on() {
     assert_eq!(bench.count(), (0, 1, 1));
 }
 
-/// The publisher of a control channel, up to the POST of seq 7; what is queued for it; and the two next POSTs.
+/// Starts the publisher of a control channel, queues `first`, and waits for the POSTs of seq 7 and 8. Returns the
+/// bench, the queue of messages, and the connections of the two POSTs.
 async fn control(times: PublishTimes, first: &'static [u8]) -> (Bench, MessageSender, Peer, Peer) {
     let (sender, queue) = messages();
     let (bench, mut peer) = Bench::with(Raw::new().await, queue, times).until_ready().await;
@@ -379,17 +383,17 @@ async fn control(times: PublishTimes, first: &'static [u8]) -> (Bench, MessageSe
 
 async fn check_message(peer: &mut Peer, expected: &[u8]) {
     assert_eq!(peer.chunk().await.as_deref(), Some(expected));
-    assert_eq!(peer.chunk().await, None, "a message ends at once");
+    assert_eq!(peer.chunk().await, None, "the segment of a message ends with the message");
 }
 
 #[tokio::test]
-async fn messages_are_whole_segments_and_each_waits_for_the_answer_to_the_last() {
+async fn each_message_is_a_whole_segment_and_waits_for_the_answer_to_the_one_before() {
     let (bench, sender, mut peer, mut ahead) = control(quick(), b"{\"n\":0}").await;
     for n in 1..6 {
         sender.try_send(Bytes::from(format!("{{\"n\":{n}}}"))).expect("room");
     }
     for n in 1..6 {
-        assert!(ahead.is_silent().await, "it waits for an answer");
+        assert!(ahead.is_silent().await, "the next message waits for the answer");
         peer.send(DONE).await;
         check_message(&mut ahead, format!("{{\"n\":{n}}}").as_bytes()).await;
         check_post(&mut peer, 8 + n, false).await;
@@ -399,12 +403,12 @@ async fn messages_are_whole_segments_and_each_waits_for_the_answer_to_the_last()
 }
 
 #[tokio::test]
-async fn a_message_lost_by_a_reset_is_sent_again_before_the_next_under_another_seq() {
+async fn a_message_lost_by_a_reset_is_sent_again_with_a_new_seq_before_later_messages() {
     let leave = Duration::from_secs(1);
     let (bench, sender, peer, mut ahead) = control(PublishTimes { leave, ..quick() }, b"one").await;
     sender.try_send(Bytes::from_static(b"two")).expect("room");
     peer.reset();
-    assert!(ahead.closed().await.is_empty(), "what was connected before is not trusted");
+    assert!(ahead.closed().await.is_empty(), "a connection from before the failure is not used");
     let (mut one, mut other) = (bench.raw.accept().await, bench.raw.accept().await);
     let (heads, seven) = ([one.head().await, other.head().await], "delete /ai/trickle/ch/7 ");
     let mut again = if heads[0].starts_with(seven) { other } else { one };
@@ -418,7 +422,7 @@ async fn a_message_lost_by_a_reset_is_sent_again_before_the_next_under_another_s
     check_message(&mut next, b"two").await;
     next.send(DONE).await;
     bench.answered(2).await;
-    // The outage is over, and its failures no longer count.
+    // The outage is over, so its failures must not count any more.
     tokio::time::sleep(leave + LEAVE).await;
     sender.try_send(Bytes::from_static(b"three")).expect("a publisher");
 }
@@ -468,7 +472,7 @@ async fn a_message_that_never_arrives_ends_the_publication_with_its_error() {
 }
 
 #[tokio::test]
-async fn a_lost_keep_alive_is_not_sent_again_and_costs_nothing() {
+async fn a_lost_keep_alive_is_not_sent_again_and_is_not_a_failure() {
     let (sender, queue) = messages();
     let bench = Bench::with(Raw::new().await, queue, impatient());
     let (bench, mut peer) = bench.until_ready().await;
@@ -492,7 +496,8 @@ async fn a_lost_keep_alive_is_not_sent_again_and_costs_nothing() {
     bench.answered(1).await;
 }
 
-/// A segment is lost, and the next key of its camera comes later than an outage may last.
+/// Asserts that publishing continues after `lose` has lost a segment, although the next key frame comes later than the
+/// limit for outages.
 async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
     let (bench, mut feeder, a, _b) = Bench::under_way_with(Raw::new().await, impatient()).await;
     lose(a).await;
@@ -502,7 +507,7 @@ async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
     tokio::time::sleep(LATER).await;
     feeder.begin("eight").await;
     assert_eq!(next.chunk().await.as_deref(), Some(&b"eight"[..]));
-    // The length of a segment does not matter either.
+    // A segment may also be longer than the limit for outages.
     tokio::time::sleep(LATER).await;
     feeder.go_on("more").await;
     assert_eq!(next.chunk().await.as_deref(), Some(&b"more"[..]));
@@ -510,13 +515,13 @@ async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
 }
 
 #[tokio::test]
-async fn one_lost_segment_is_no_outage_however_late_the_next_comes_and_however_long_it_is() {
+async fn a_lost_segment_is_not_an_outage_even_if_the_next_one_is_late_or_long() {
     check_late_key(async |peer| peer.reset()).await;
     check_late_key(async |mut peer| peer.send(SERVER_ERROR).await).await;
 }
 
 #[tokio::test]
-async fn a_pre_connect_may_fail_any_number_of_times_while_no_segment_waits() {
+async fn failures_of_the_pre_connect_do_not_count_while_no_segment_waits() {
     let (bench, feeder, mut a, mut b) = Bench::under_way_with(Raw::new().await, impatient()).await;
     for _ in 0..6 {
         b.send(SERVER_ERROR).await;
@@ -529,7 +534,7 @@ async fn a_pre_connect_may_fail_any_number_of_times_while_no_segment_waits() {
 }
 
 #[tokio::test]
-async fn an_outage_is_noticed_and_left_in_time() {
+async fn an_outage_is_reported_and_ends_the_publisher_after_its_limit() {
     let (bench, _feeder, a, _b) = Bench::under_way_with(Raw::narrow(), impatient()).await;
     let _queue = bench.raw.fill().await;
     let began = Instant::now();
@@ -565,13 +570,14 @@ async fn a_stop_ends_the_segment_and_deletes_the_channel() {
 }
 
 #[tokio::test]
-async fn a_stop_with_a_dead_peer_takes_bounded_time() {
+async fn a_stop_with_a_peer_that_does_not_answer_ends_after_its_limit() {
     let (bench, _feeder, _a, _b) = Bench::under_way().await;
     let began = Instant::now();
     drop(bench.stopper);
     assert!(matches!(bench.running.await.expect("no panic"), Ok(ChannelEnd::Finished)));
     let took = began.elapsed();
-    // Twice the time on a busy machine; the answer itself may take 10 s.
+    // The stop waits 600 ms for the peer. A busy machine may double that, but the limit for an answer, 10 s, must not
+    // apply.
     assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(1800), "{took:?}");
 }
 
@@ -584,7 +590,7 @@ async fn a_dropped_publisher_does_not_complete_its_segment() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_http_is_the_peers_fault() {
+async fn an_answer_that_is_not_http_is_a_fault_of_the_peer() {
     let (bench, _feeder, mut a, _b) = Bench::under_way().await;
     a.send("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n").await;
     let error = bench.end().await.expect_err("garbage");
@@ -613,7 +619,7 @@ async fn endless_headers_are_bounded() {
     }
 }
 
-/// Answers `/next` so many times with `answer`. Returns how the publisher ended, and after how long.
+/// Answers `/next` with `answer`, `times` times. Returns the publisher's result, and the time until its end.
 async fn answer_next(answer: &str, times: usize) -> (Result<ChannelEnd, TrickleError>, Duration) {
     let (_feeder, pieces) = feed();
     let bench = Bench::new(pieces).await;
@@ -627,7 +633,7 @@ async fn answer_next(answer: &str, times: usize) -> (Result<ChannelEnd, TrickleE
 }
 
 #[tokio::test]
-async fn without_a_first_seq_there_is_no_publication() {
+async fn without_a_valid_first_seq_the_publisher_fails() {
     let (end, _) = answer_next(MISSING, 1).await;
     assert!(matches!(end, Ok(ChannelEnd::Missing)), "{end:?}");
     let (end, _) = answer_next(CLOSED, 1).await;
@@ -644,7 +650,7 @@ async fn without_a_first_seq_there_is_no_publication() {
 }
 
 #[tokio::test]
-async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
+async fn a_peer_that_refuses_or_is_unreachable_is_tried_five_times() {
     let (end, took) = answer_next(SERVER_ERROR, 5).await;
     assert!(matches!(end, Err(TrickleError::Refused(_, 500))), "{end:?}");
     assert!(took >= Duration::from_millis(1200) && took < Duration::from_millis(2600), "{took:?}");

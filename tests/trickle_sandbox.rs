@@ -1,6 +1,6 @@
-//! Publisher and subscriber in all scenarios with the sandbox's trickle server, over HTTP and HTTPS.
+//! Runs all scenarios of publisher and subscriber against the sandbox's trickle server, over HTTP and HTTPS.
 //!
-//! Does not: replace `interop`, which runs the same scenarios with the real server.
+//! Does not: use the real server; `interop` runs the same scenarios against it.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -43,7 +43,7 @@ impl Server {
         self.handle = Some(handle);
     }
 
-    /// Whether the other end kept to the protocol.
+    /// Asserts that the sandbox recorded no violation of the protocol.
     fn assert_clean(&self) {
         let violations = self.handle.as_ref().expect("a sandbox").violations();
         assert_eq!(violations.count(), 0, "{violations:?}");

@@ -1,6 +1,6 @@
-//! The subscriber against a peer that answers as the real server does, and against faulty peers.
+//! The subscriber against a peer that answers like the real server, and against faulty peers.
 //!
-//! The answers are those of `fixtures/trickle-transcripts.txt`.
+//! The answers of the peer are taken from `fixtures/trickle-transcripts.txt`.
 //!
 //! Does not: test each decision; the unit tests of `trickle::subscription` do.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -22,7 +22,7 @@ use trickle_raw::{PATIENCE, Peer, Raw, Sinked, Sunk, connector, sink, soon};
 const CLOSED: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Closed: terminated\r\nLp-Trickle-Latest: 1\r\nLp-Trickle-Seq: 1\r\nContent-Length: 0\r\n\r\n";
 const MISSING: &str = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 17\r\n\r\nStream not found\n";
 
-/// Limits that no test reaches by accident.
+/// Time limits that are too long to be reached in these tests.
 fn patient() -> SubscribeTimes {
     SubscribeTimes::default()
 }
@@ -74,7 +74,7 @@ impl Bench {
         Self { raw, running, stopper }
     }
 
-    /// Up to the first GET.
+    /// Starts a subscriber, and waits for its first GET.
     async fn started(times: SubscribeTimes) -> (Self, Sinked, Peer) {
         let (sink, sinked) = sink();
         let bench = Self::new(times, sink).await;
@@ -83,7 +83,7 @@ impl Bench {
         (bench, sinked, peer)
     }
 
-    /// Up to the first bytes of seq 3, with 4 asked for on another connection.
+    /// Starts a subscriber, and sends the first bytes of seq 3. Seq 4 is requested on another connection.
     async fn reading(times: SubscribeTimes) -> (Self, Sinked, Peer, Peer) {
         let (bench, mut sinked, mut peer) = Self::started(times).await;
         peer.send(&segment(3, &["three"])).await;
@@ -106,9 +106,9 @@ async fn check_get(peer: &mut Peer, segment: &str) {
 }
 
 #[tokio::test]
-async fn segments_come_in_order_over_two_connections() {
+async fn segments_are_received_in_order_over_two_connections() {
     let (bench, sinked, mut a, mut b) = Bench::reading(patient()).await;
-    // The next one is complete before the present one is.
+    // Seq 4 is complete before seq 3 is.
     b.send(&whole(4, "four")).await;
     a.send("6\r\n three\r\n").await;
     a.send("0\r\n\r\n").await;
@@ -124,7 +124,7 @@ async fn segments_come_in_order_over_two_connections() {
 }
 
 #[tokio::test]
-async fn a_channel_deleted_in_mid_segment_ends_after_it() {
+async fn after_a_channel_is_deleted_its_last_segment_is_still_received() {
     let (bench, sinked, mut a, mut b) = Bench::reading(patient()).await;
     b.send(CLOSED).await;
     a.send("0\r\n\r\n").await;
@@ -152,7 +152,7 @@ async fn an_unwritten_segment_is_skipped_without_a_report() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_gone_is_skipped() {
+async fn a_segment_that_the_server_no_longer_has_is_skipped() {
     let (_bench, _sinked, mut a, mut b) = Bench::reading(patient()).await;
     a.send("0\r\n\r\n").await;
     b.send(&no_entry(4, 9)).await;
@@ -160,7 +160,7 @@ async fn a_segment_that_is_gone_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_not_there_yet_is_asked_for_again_after_a_pause() {
+async fn a_segment_that_does_not_exist_yet_is_requested_again_after_a_pause() {
     let (_bench, _sinked, mut a) = Bench::started(patient()).await;
     a.send(&empty(3)).await;
     for _ in 0..2 {
@@ -175,7 +175,7 @@ async fn a_segment_that_is_not_there_yet_is_asked_for_again_after_a_pause() {
 }
 
 #[tokio::test]
-async fn a_get_that_waits_long_is_renewed() {
+async fn a_get_that_has_waited_for_its_limit_is_sent_again() {
     let (bench, mut sinked, mut a) =
         Bench::started(SubscribeTimes { renew: Duration::from_millis(200), ..patient() }).await;
     assert!(a.closed().await.is_empty());
@@ -183,7 +183,7 @@ async fn a_get_that_waits_long_is_renewed() {
     check_get(&mut again, "-2").await;
     again.send(&segment(3, &["three"])).await;
     assert_eq!(sinked.next().await, Begin(3, "video/MP2T".into()));
-    // The GET for the next segment is renewed as well, and does not count as a try.
+    // The GET for the next segment is renewed as well, and a renewal does not count as a failed attempt.
     for _ in 0..3 {
         let mut ahead = bench.raw.accept().await;
         check_get(&mut ahead, "4").await;
@@ -192,7 +192,7 @@ async fn a_get_that_waits_long_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_torn_segment_is_reported_and_the_next_one_read() {
+async fn an_incomplete_segment_is_reported_and_the_next_one_is_read() {
     for reset in [true, false] {
         let (_bench, mut sinked, a, mut b) = Bench::reading(patient()).await;
         if reset {
@@ -209,11 +209,11 @@ async fn a_torn_segment_is_reported_and_the_next_one_read() {
 }
 
 #[tokio::test]
-async fn a_segment_whose_writer_died_is_given_up_when_the_next_one_has_begun() {
+async fn a_segment_whose_publisher_stopped_is_given_up_when_the_next_one_begins() {
     let (_bench, mut sinked, mut a, mut b) =
         Bench::reading(SubscribeTimes { stall: Duration::from_millis(150), ..patient() }).await;
     b.send(&whole(4, "four")).await;
-    // The writer sends one more chunk, then nothing.
+    // The publisher sends one more chunk, then nothing.
     a.send("4\r\nlast\r\n").await;
     assert_eq!(sinked.next().await, Bytes("last".into()));
     let silent = Instant::now();
@@ -225,7 +225,7 @@ async fn a_segment_whose_writer_died_is_given_up_when_the_next_one_has_begun() {
 }
 
 #[tokio::test]
-async fn the_copy_of_a_segment_has_a_limit_in_time() {
+async fn the_reception_of_a_segment_has_a_time_limit() {
     let times = SubscribeTimes { segment: Duration::from_millis(600), ..patient() };
     let (_bench, mut sinked, mut a, _b) = Bench::reading(times).await;
     let dripped = Instant::now();
@@ -245,7 +245,7 @@ async fn the_copy_of_a_segment_has_a_limit_in_time() {
 }
 
 #[tokio::test]
-async fn a_segment_beyond_the_limit_is_the_peers_fault() {
+async fn a_segment_above_the_size_limit_is_a_fault_of_the_peer() {
     let times = SubscribeTimes { body: 1000, ..patient() };
     let (bench, sinked, mut a, _b) = Bench::reading(times).await;
     a.send(&format!("3e4\r\n{}\r\n", "x".repeat(996))).await;
@@ -255,7 +255,7 @@ async fn a_segment_beyond_the_limit_is_the_peers_fault() {
 }
 
 #[tokio::test]
-async fn a_stop_in_mid_segment_ends_it_incomplete() {
+async fn a_stop_in_mid_segment_reports_the_segment_as_incomplete() {
     let (bench, sinked, mut a, mut b) = Bench::reading(patient()).await;
     drop(bench.stopper);
     let end = soon("the end", bench.running).await.expect("no panic");
@@ -265,7 +265,7 @@ async fn a_stop_in_mid_segment_ends_it_incomplete() {
 }
 
 #[tokio::test]
-async fn a_peer_that_only_breaks_is_tried_five_times() {
+async fn a_peer_that_breaks_each_connection_is_tried_five_times() {
     let (bench, sinked, mut a) = Bench::started(patient()).await;
     let began = Instant::now();
     for _ in 0..4 {
@@ -304,7 +304,7 @@ async fn hostile_answers_are_bounded_and_reported() {
 }
 
 #[tokio::test]
-async fn events_are_documents_one_for_each_segment() {
+async fn each_segment_of_an_events_channel_is_a_json_document() {
     let (documents, mut queue) = Documents::new();
     let dropped = documents.dropped();
     let bench = Bench::new(patient(), documents).await;

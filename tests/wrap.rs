@@ -1,6 +1,6 @@
-//! A job over the wrap of 33-bit timestamps, played in seconds: media time skips hours, as after a pause of the camera.
+//! A job whose 33-bit timestamps wrap, simulated in seconds: media time skips hours, as after a pause of the camera.
 //!
-//! Does not: test the hand-over that prevents this; `renewal` does.
+//! Does not: test the hand-over to a new job before the wrap; `renewal` does.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -49,7 +49,7 @@ async fn segments(sandbox: &Handle, more: u64) {
 }
 
 #[tokio::test]
-async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it() {
+async fn a_job_that_runs_over_the_wrap_loses_its_video_and_the_next_job_does_not() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let units = AccessUnits::new();
     let capture = camera(&units);
@@ -67,11 +67,11 @@ async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it(
     let found = sandbox.violations();
     let is_time = |found: &Violation| matches!(found, Violation::TimeBack { .. });
     assert!(found.list().iter().all(is_time), "{found:?}");
-    // The open segment continues without frames.
+    // The segment that is being written is completed without further frames.
     segments(&sandbox, 1).await;
     let outputs = sandbox.counters().outputs;
     segments(&sandbox, 2).await;
-    assert_eq!(sandbox.counters().outputs, outputs, "no video comes back");
+    assert_eq!(sandbox.counters().outputs, outputs, "no video is returned");
 
     drop(old);
     assert!(sandbox.wait(LIMIT, || sandbox.manifests().is_empty()).await);
@@ -84,14 +84,14 @@ async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it(
 }
 
 #[tokio::test]
-async fn a_job_that_starts_just_before_the_wrap_begins_behind_it() {
+async fn a_job_that_starts_just_before_the_wrap_uses_timestamps_after_it() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let units = AccessUnits::new();
     units.skip(Duration::from_secs(WRAP / 90_000 - 30));
     let capture = camera(&units);
     let _job = job(&sandbox, &units).await;
     segments(&sandbox, 2).await;
-    // The runner would drop frames with timestamps in that minute.
+    // The runner would drop frames whose timestamps are in the minute before the wrap.
     let newest = sandbox.look(|record| record.newest.unwrap().pts);
     assert!(newest < 30 * 90_000, "{newest}");
     assert_eq!((sandbox.violations().count(), sandbox.counters().dropped), (0, 0));

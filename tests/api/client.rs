@@ -33,7 +33,7 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The code of a refusal.
+    /// The error code in the body of a refusal.
     pub(crate) fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert!(body["error"]["message"].is_string(), "{body}");
@@ -76,7 +76,7 @@ impl Client {
         self.try_ask(method, path, headers).await.expect("an answer")
     }
 
-    /// The same; `None` if the connection ends before the answer.
+    /// Like [`Self::ask`], but returns `None` if the connection ends before the answer.
     pub(crate) async fn try_ask(
         &mut self,
         method: &str,
@@ -90,7 +90,7 @@ impl Client {
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
-        // The server may have turned the connection away already.
+        // The write fails if the server has closed the connection already.
         let _ = self.stream.write_all(format!("{head}\r\n").as_bytes()).await;
         self.answer(method).await
     }
@@ -136,19 +136,21 @@ impl Client {
         while self.read().await > 0 {}
     }
 
-    /// Waits until the server has closed the connection, without reading: a closed socket answers a byte with a reset.
+    /// Waits until the server has closed the connection, without reading: sends bytes until a write fails, because a
+    /// closed socket answers a byte with a reset.
     pub(crate) async fn until_cut(&mut self) {
         while self.stream.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Reads what has come, and waits if that is nothing.
+    /// Waits for at least one byte, and reads all that have arrived. Returns how many, which is 0 if the connection has
+    /// ended.
     pub(crate) async fn read(&mut self) -> usize {
         self.stream.read_buf(&mut self.unread).await.unwrap_or(0)
     }
 
-    /// Bytes that were read and not used.
+    /// Removes and returns the bytes that were read but not parsed.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }

@@ -1,4 +1,5 @@
-//! The API over real sockets: who may ask, what is refused, and what a client can make grow.
+//! The API over real sockets: which clients have access, which requests are refused, and how much memory and how many
+//! connections a client can use.
 //!
 //! Does not: run a job; `tests/api_video.rs` does.
 #![allow(
@@ -30,7 +31,7 @@ use tokio::time::timeout;
 
 use client::{Answer, Client};
 
-/// A test that waits longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 const TOKEN: &str = "a token of many bytes";
 
@@ -45,7 +46,7 @@ struct Served {
     _task: AbortOnDrop<std::convert::Infallible>,
 }
 
-/// A path that nobody else uses.
+/// A path that no other test uses.
 fn temporary(name: &str) -> PathBuf {
     static NTH: AtomicU32 = AtomicU32::new(0);
     let nth = NTH.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +57,7 @@ fn temporary(name: &str) -> PathBuf {
 /// An agent without video.
 fn sources(status: &Status, state_directory: Option<PathBuf>) -> Sources {
     let (units, outputs) = (AccessUnits::new(), Outputs::default());
-    // The agent has ended.
+    // Nothing receives these commands, as if the agent had ended.
     let control = Control::new(mpsc::channel(1).0);
     Sources {
         status: status.clone(),
@@ -95,7 +96,7 @@ impl Served {
         Client::connect(&self.address).await
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection. Returns its answer.
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.client().await.ask(method, path, headers).await
     }
@@ -165,7 +166,7 @@ async fn another_host_and_another_site_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_where_one_is_set() {
+async fn if_a_token_is_configured_requests_without_it_are_refused() {
     let file = temporary("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
     let served = Served::new("127.0.0.1:0", Some(SecretSource::File(file.clone()))).await;
@@ -183,7 +184,7 @@ async fn a_token_is_asked_for_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn a_short_or_missing_token_keeps_the_api_away() {
+async fn the_api_does_not_listen_with_a_short_or_missing_token() {
     let file = temporary("token");
     let token = Some(SecretSource::File(file.clone()));
     let listening =
@@ -204,7 +205,7 @@ async fn a_short_or_missing_token_keeps_the_api_away() {
 }
 
 #[tokio::test]
-async fn the_address_is_written_for_its_owner_alone_and_removed_at_the_end() {
+async fn the_file_of_the_address_is_readable_by_its_owner_only_and_removed_at_the_end() {
     let served = Served::open().await;
     let path = served.state.join("api.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -225,7 +226,7 @@ async fn the_address_is_written_for_its_owner_alone_and_removed_at_the_end() {
 }
 
 #[tokio::test]
-async fn two_agents_without_a_setting_have_different_ports() {
+async fn two_agents_without_a_configured_port_have_different_ports() {
     let (one, other) = (
         Served::with(Options::default(), Times::default()).await,
         Served::with(Options::default(), Times::default()).await,
@@ -236,7 +237,7 @@ async fn two_agents_without_a_setting_have_different_ports() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_tried_again() {
+async fn an_address_in_use_is_tried_again() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = holder.local_addr().unwrap().to_string();
     let (_options, changes) =
@@ -251,7 +252,7 @@ async fn an_address_that_is_taken_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_replaces_one_that_nobody_listens_on_and_no_other_file() {
+async fn a_unix_socket_replaces_an_unused_socket_but_no_other_file() {
     let folder = std::env::temp_dir().join(format!("edge-api-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("socket");
@@ -288,11 +289,11 @@ async fn a_head_that_is_too_large_is_refused() {
     assert_eq!(served.ask("GET", "/", &lines).await.status, 431);
     let mut client = served.client().await;
     client.write(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await;
-    assert_eq!(client.answer("GET").await.unwrap().status, 400, "TLS is not spoken here");
+    assert_eq!(client.answer("GET").await.unwrap().status, 400, "the API does not speak TLS");
 }
 
 #[tokio::test]
-async fn a_flood_of_connections_is_turned_away_and_over_at_its_end() {
+async fn connections_above_the_limit_are_refused_until_others_close() {
     let served = Served::open().await;
     let mut flood = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -304,7 +305,11 @@ async fn a_flood_of_connections_is_turned_away_and_over_at_its_end() {
     let mut late = served.client().await;
     let answer = late.answer("GET").await.unwrap();
     assert_eq!((answer.status, answer.code().as_str()), (503, "too-many-connections"));
-    assert_eq!(flood[0].ask("GET", "/healthz", &[]).await.status, 200, "the others go on");
+    assert_eq!(
+        flood[0].ask("GET", "/healthz", &[]).await.status,
+        200,
+        "the accepted connections still work"
+    );
     drop(flood);
     let served = Arc::new(served);
     timeout(LIMIT, async {
@@ -319,7 +324,7 @@ async fn a_flood_of_connections_is_turned_away_and_over_at_its_end() {
         }
     })
     .await
-    .expect("there is room again");
+    .expect("a new connection is accepted again");
 }
 
 #[tokio::test]
@@ -332,7 +337,7 @@ async fn a_head_that_never_ends_and_an_idle_connection_are_closed() {
     assert_eq!(idle.ask("GET", "/healthz", &[]).await.status, 200);
     let mut silent = served.client().await;
     for (name, client) in [("slow", &mut slow), ("idle", &mut idle), ("silent", &mut silent)] {
-        // A head that is too slow may be answered with 408 first.
+        // Before it closes the connection, the server may answer a slow head with 408.
         let ended = timeout(LIMIT, client.end()).await;
         assert!(ended.is_ok(), "{name} is closed");
     }
@@ -366,7 +371,7 @@ async fn another_site_gets_no_video() {
 }
 
 #[tokio::test]
-async fn the_state_is_there_for_people_programs_and_prometheus() {
+async fn the_state_is_served_as_json_and_as_prometheus_metrics() {
     let served = Served::open().await;
     let status = served.ask("GET", "/status", &[]).await;
     assert_eq!((status.status, status.header("content-type")), (200, Some("application/json")));
@@ -385,7 +390,7 @@ async fn the_state_is_there_for_people_programs_and_prometheus() {
     assert_eq!(foreign.status, 403);
 }
 
-/// A camera of noise, so that video fills every buffer soon.
+/// A test source that shows noise, which compresses badly, so that the video fills every buffer soon.
 fn noise() -> media::Options {
     let fragment = "videotestsrc is-live=true pattern=snow".to_owned();
     media::Options {
@@ -425,7 +430,7 @@ async fn post(served: &Served, headers: &[(&str, &str)], body: &[u8]) -> Answer 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 #[tokio::test]
-async fn a_body_is_a_json_object_of_bounded_length() {
+async fn a_body_that_is_not_a_json_object_or_is_too_long_is_refused() {
     let served = Served::open().await;
     let check = async |headers: &[(&str, &str)], body: &[u8], status: u16, code: &str| {
         let answer = post(&served, headers, body).await;
@@ -435,7 +440,7 @@ async fn a_body_is_a_json_object_of_bounded_length() {
     let plain = [("Content-Type", "text/plain"), ("Content-Length", "2")];
     check(&plain, b"{}", 415, "wrong-content-type").await;
     check(&[JSON, ("Content-Length", "2")], b"[]", 400, "wrong-body").await;
-    // This one is well made: the agent of this test has ended.
+    // This body is valid, but there is no agent that could take it.
     check(&[JSON, ("Content-Length", "2")], b"{}", 400, "wrong-body").await;
     let long = (BODY_BYTES + 1).to_string();
     check(&[JSON, ("Content-Length", &long)], b"", 413, "body-too-long").await;
@@ -457,7 +462,7 @@ async fn a_body_that_never_ends_is_refused() {
 }
 
 #[tokio::test]
-async fn events_come_as_they_happen_and_to_few_readers() {
+async fn events_are_streamed_as_they_happen_to_a_limited_number_of_readers() {
     let served = Served::open().await;
     let mut readers = Vec::new();
     for _ in 0..EVENT_READERS {
@@ -484,7 +489,7 @@ async fn events_come_as_they_happen_and_to_few_readers() {
 }
 
 #[tokio::test]
-async fn a_restart_is_posted() {
+async fn a_restart_must_be_posted_from_the_same_site() {
     let served = Served::open().await;
     let got = served.ask("GET", "/restart", &[]).await;
     assert_eq!((got.status, got.header("allow")), (405, Some("POST")));

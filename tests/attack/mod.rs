@@ -1,8 +1,8 @@
-//! Hostile peers on free ports of this machine: each sends its script, whatever the request is.
+//! Hostile peers on free local ports: each sends its script, whatever the request is.
 //!
 //! ```text
 //!  connection ──(TLS)──▶ the request's head is read ──▶ parts are sent, one after the other ──▶ closed
-//!                          (or not waited for)             until the other side has gone
+//! (unless it begins at once)      until the other side closes
 //! ```
 //!
 //! Does not: stop; each peer runs until its test program ends.
@@ -21,7 +21,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::peers::self_signed;
 
-/// The pause between two bytes of a drip.
+/// The pause between two bytes of [`Part::Drip`].
 const DRIP: Duration = Duration::from_millis(20);
 
 /// A part of the script.
@@ -29,7 +29,7 @@ const DRIP: Duration = Duration::from_millis(20);
 pub(crate) enum Part {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// These bytes, so many times.
+    /// These bytes, repeated this number of times.
     Times(usize, Vec<u8>),
     /// These bytes, without end.
     Forever(Vec<u8>),
@@ -58,7 +58,7 @@ pub(crate) enum Begin {
     AtOnce,
     /// It reads the head of a request first.
     Http,
-    /// The same, with TLS.
+    /// It accepts TLS, then reads the head of a request.
     Https,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Begin {
 pub(crate) struct Sent {
     /// Bytes that the kernel accepted.
     pub(crate) bytes: u64,
-    /// From its first byte to its end.
+    /// The time from the first byte sent to the end of the connection.
     pub(crate) time: Duration,
 }
 
@@ -116,7 +116,9 @@ impl Attacker {
     /// Waits until a connection has ended.
     #[track_caller]
     pub(crate) fn ended(&self) -> Sent {
-        self.ended.recv_timeout(Duration::from_secs(20)).expect("the victim hangs up")
+        self.ended
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the attacked side closes the connection")
     }
 
     /// Whether no connection has ended so far.
@@ -164,7 +166,7 @@ fn serve(
     Sent { bytes: count, time: began.elapsed() }
 }
 
-/// The head of a request of either version of HTTP; the rest of it is left alone.
+/// Reads the head of a request of HTTP/1.1 or HTTP/2. The rest of the request is not read.
 fn head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !is_head(&head) {
@@ -184,7 +186,7 @@ fn is_head(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a HEADERS frame has begun.
+/// Whether one of these HTTP/2 frames is a HEADERS frame, complete or not.
 fn has_headers(mut frames: &[u8]) -> bool {
     while let [high, middle, low, kind, ..] = *frames {
         let length = u32::from_be_bytes([0, high, middle, low]);
@@ -245,12 +247,12 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-/// An empty SETTINGS frame, with which a server begins.
+/// An empty SETTINGS frame, which a server must send first.
 pub(crate) fn settings() -> Vec<u8> {
     frame(4, 0, 0, &[])
 }
 
-/// HEADERS with this status alone.
+/// A HEADERS frame that contains only this status.
 pub(crate) fn status(status: &str, flags: u8) -> Vec<u8> {
     let mut block = vec![0x08, u8::try_from(status.len()).unwrap()];
     block.extend(status.as_bytes());

@@ -1,6 +1,7 @@
-//! The built program as a child process: starts it, reads its log while it runs, sends it signals, waits for its end.
+//! Runs the built program as a child process: starts the program, reads its log, sends signals, waits for its end.
 //!
-//! A test waits for a line of the log or for the end of the program, not for a time; limits only end a test that hangs.
+//! A test waits for a log line or for the end of the program, and never for a fixed time; the limits only end a test
+//! that hangs.
 //!
 //! Does not: outlive its test; a dropped program is killed.
 #![allow(
@@ -31,7 +32,7 @@ use small_job::without_settings;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_livepeer-edge");
 
-/// A test that waits longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running program.
@@ -41,17 +42,17 @@ pub(crate) struct Edge {
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: String,
     state: PathBuf,
-    /// When it was started.
+    /// When the program was started.
     pub(crate) began: Instant,
 }
 
 /// A program that has ended.
 pub(crate) struct Ended {
-    /// Its exit code; none if a signal killed it.
+    /// The exit code; none if a signal killed the program.
     pub(crate) code: Option<i32>,
-    /// All it wrote to standard output.
+    /// Everything on standard output.
     pub(crate) stdout: Vec<u8>,
-    /// All it wrote to standard error.
+    /// Everything on standard error.
     pub(crate) stderr: String,
 }
 
@@ -61,12 +62,12 @@ impl Edge {
         Self::start_with(arguments, &[])
     }
 
-    /// The same, with these environment variables.
+    /// Like [`Self::start`], with these environment variables.
     pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::launch(Command::new(PROGRAM), arguments, environment)
     }
 
-    /// The same, started by another program, whose last arguments are the built program and `arguments`.
+    /// Like [`Self::start`], but started by another program: `launcher`, followed by the built program and `arguments`.
     pub(crate) fn start_by(launcher: &[&str], arguments: &[&str]) -> Self {
         let mut command = Command::new(launcher[0]);
         command.args(&launcher[1..]).arg(PROGRAM);
@@ -100,7 +101,7 @@ impl Edge {
         Self { child, lines, stdout: Some(stdout), stderr: String::new(), state, began }
     }
 
-    /// Its process id.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -125,14 +126,14 @@ impl Edge {
         }
     }
 
-    /// Sends it a signal, by its name without `SIG`.
+    /// Sends a signal. `name` is the signal's name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill is there");
         assert!(sent.success(), "{name} to {id}");
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the program.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
         let by = Instant::now() + LIMIT;
@@ -140,7 +141,9 @@ impl Edge {
             match self.lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.stderr += &format!("{line}\n"),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.stderr),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("the program does not end:\n{}", self.stderr)
+                }
             }
         }
         let code = self.child.wait().expect("its exit code").code();
@@ -151,7 +154,7 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        // Both calls fail if the program has ended, as it should have.
+        // Both calls fail if the program has ended, which is the usual case.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.state);
@@ -202,7 +205,7 @@ impl Manager {
         Self { socket, path }
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub(crate) fn path(&self) -> &str {
         self.path.to_str().expect("UTF-8")
     }
@@ -230,7 +233,7 @@ impl Drop for Manager {
     }
 }
 
-/// Prints a line also for a test that passes, whose output the test harness hides.
+/// Prints a line that is shown even if the test passes; the test harness hides other output then.
 pub(crate) fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

@@ -27,12 +27,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "camera stalls for 10 s without an error",
-        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after it goes on",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after the stall",
         seconds: 20,
         play: stalled,
     },
     Row {
-        fault: "camera gone for 25 s, and opening it works",
+        fault: "camera sends nothing for 25 s, but can be opened",
         must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
         seconds: 35,
         play: silent,
@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "camera gone (slate)",
-        must: "a picture all the time; job kept; camera's frames ≤ 2 s after its return",
+        must: "a still picture in place of the camera; job kept; camera's frames ≤ 2 s after its return",
         seconds: 25,
         play: slate,
     },
@@ -63,25 +63,25 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "camera gone and back 100 times",
-        must: "no thread, no descriptor, ≤ 2 MiB more than after 10 times; job kept",
+        must: "after 100 times as many threads and descriptors as after 10, and ≤ 2 MiB more; job kept",
         seconds: 190,
         play: |scene| cycles(scene, 100),
     },
     Row {
-        fault: "encoder stops in silence, each time after 4 s",
+        fault: "encoder stops without an error, each time after 4 s",
         must: "noticed ≤ 3 s, frames ≤ 2 s later; after 2 failures the next encoder; job kept",
         seconds: 40,
         play: encoder_stops,
     },
     Row {
         fault: "GStreamer error every 3 s",
-        must: "pipeline built anew, no gap over 4 s; job kept",
+        must: "pipeline restarted, no gap over 4 s; job kept",
         seconds: 20,
         play: |scene| breaks(scene, "! identity error-after=72"),
     },
     Row {
         fault: "end of stream every 3 s",
-        must: "pipeline built anew, no gap over 4 s; job kept",
+        must: "pipeline restarted, no gap over 4 s; job kept",
         seconds: 20,
         play: |scene| breaks(scene, "! identity eos-after=72"),
     },
@@ -93,16 +93,16 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "size and rate change in the stream",
-        must: "goes on from a key frame; job kept",
+        must: "video continues from a key frame; job kept",
         seconds: 20,
         play: caps_change,
     },
 ];
 
-/// Log lines that may appear when frames stop.
+/// Any of these in a log line counts as noticing that frames stopped.
 const NOTICED: &[&str] = &["WARN"];
 
-/// A live job of a camera, with this value of `source.on-camera-loss`.
+/// A live job with video of a camera. `on_loss` is the value of `source.on-camera-loss`.
 fn live<'a>(scene: &'a Scene, on_loss: &str) -> (Camera<'a>, Place, Program) {
     live_with(scene, Camera::local(scene), on_loss)
 }
@@ -124,7 +124,7 @@ fn of_fragment(scene: &Scene, place: &Place, fragment: &str, more: &[&str]) -> P
     scene.agent(&[&place.url()], &[&source[..], more].concat())
 }
 
-/// The measurements of a row, recorded after its camera has released the scene.
+/// The measurements of a row. They are recorded once the camera, which borrows the scene, is dropped.
 struct Seen {
     noticed: Option<Duration>,
     back: Option<Duration>,
@@ -141,10 +141,10 @@ impl Seen {
     }
 }
 
-/// Does something to a camera. Returns when.
+/// Does something to a camera. Returns the time at which it was done.
 type Action = fn(&mut Camera<'_>) -> Instant;
 
-/// Takes a camera away with `lose` for so many seconds, and brings it back with `give_back`; both return the time.
+/// Removes a camera with `lose`, and brings it back with `give_back` after `seconds`.
 fn away(
     scene: &mut Scene,
     camera: for<'a> fn(&'a Scene) -> Camera<'a>,
@@ -182,7 +182,7 @@ fn stalled(scene: &mut Scene) {
     );
 }
 
-/// The first attempt to open the camera may come just after its return.
+/// After so long a loss, the agent may try to open the camera just after its return.
 fn silent(scene: &mut Scene) {
     away(
         scene,
@@ -218,7 +218,7 @@ fn slate(scene: &mut Scene) {
         (noticed, gap, place.jobs(), place.violations())
     };
     scene.within("noticed after", noticed, s(3));
-    // No picture is sent until the loss is noticed.
+    // The still picture is sent only once the loss is noticed, which leaves a gap.
     scene.within("longest gap", Some(gap), s(4));
     scene.at_most("jobs", jobs, 1);
     scene.right(&violations);
@@ -281,8 +281,9 @@ fn cycles(scene: &mut Scene, times: u32) {
     scene.within("slowest return", slowest, s(2));
     scene.note(format!("memory {} MiB", memory.join(", ")));
     scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
-    // A connection may be open at the moment of the sample: its socket and a duplicate of it.
-    scene.at_most("descriptors more", late.fds.saturating_sub(early.fds), 2);
+    // One connection more may be open at the moment of the sample, which has two descriptors: its socket and a
+    // duplicate.
+    scene.at_most("additional descriptors", late.fds.saturating_sub(early.fds), 2);
     scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
     scene.at_most("jobs", jobs, 1);
     scene.right(&violations);
@@ -309,7 +310,7 @@ fn encoder_stops(scene: &mut Scene) {
     job.env("LD_PRELOAD", &library);
     let mut agent = scene.program("agent", job);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
-    // Twice 2 s until the stop is noticed, and the start of a new pipeline.
+    // Two failures, each noticed after 2 s, and then the start of a new pipeline.
     let longest = place.longest_gap(s(25));
     scene.within("longest gap", Some(longest), s(5));
     let told = agent.said_since(agent.began);
@@ -350,7 +351,7 @@ fn caps_change(scene: &mut Scene) {
     steady(scene, &place, &mut agent, 4, 12);
 }
 
-/// Frames flow for some time, in one job.
+/// Asserts that for `seconds` frames flow in one job, without a gap of more than `gap` seconds.
 fn steady(scene: &mut Scene, place: &Place, agent: &mut Program, gap: u64, seconds: u64) {
     let (began, before) = (Instant::now(), place.frames());
     let longest = place.longest_gap(s(seconds));

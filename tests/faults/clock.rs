@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
         play: boots_in_1970_with_ca,
     },
     Row {
-        fault: "clock in 1970 at boot (ca), and set after 20 s",
+        fault: "clock in 1970 at boot (ca), then set after 20 s",
         must: "live ≤ 3 s after it is set",
         seconds: 30,
         play: is_set_after_all,
@@ -57,7 +57,7 @@ fn under_clock(scene: &Scene, mut job: Command, clock: &str) -> Option<(Program,
     let (library, file) = (faketime()?, scene.path("clock"));
     fs::write(&file, clock).unwrap();
     job.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file);
-    // The monotonic clock does not change, as with the kernel.
+    // The monotonic clock is not faked: the kernel does not change it either when the time is set.
     job.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     Some((scene.program("agent", job), file))
 }
@@ -76,15 +76,16 @@ fn boots_in_1970_with_tofu(scene: &mut Scene) {
     scene.by("live after", agent.began, live, s(5));
 }
 
-/// Places whose certificates are signed by the authority in `authorities`, or by another one.
+/// Orchestrators with different certificates, signed by the authority in the file `authorities` unless stated
+/// otherwise.
 struct Places {
     authorities: PathBuf,
     good: Place,
-    /// The place with the certificate of another host.
+    /// The orchestrator with the certificate of another host.
     misnamed: Place,
-    /// The place with a certificate of an unknown authority.
+    /// The orchestrator with a certificate of an unknown authority.
     strange: Place,
-    /// The place whose certificate ended in 2015.
+    /// The orchestrator whose certificate ended in 2015.
     ended: Place,
 }
 
@@ -135,7 +136,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         .any(|line| line.starts_with("WARN") && line.contains(GOES_ON));
     scene.holds("with a warning", is_warning);
     scene.holds("2 s of frames", places.good.more_frames(48, s(10)).is_some());
-    // After the warning, certificates are refused for other reasons than the wrong clock.
+    // After the warning the clock no longer matters: certificates are refused for their other faults only.
     let since = warned.unwrap_or(agent.began);
     for (who, place, reason) in [
         ("the certificate of another host", &places.misnamed, "not valid for name"),
@@ -157,7 +158,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
 fn is_set_after_all(scene: &mut Scene) {
     let places = Places::new(scene);
     let mut job = places.job(scene, &[&places.good.url()]);
-    // The state of the clock as systemd reports it, if systemd runs.
+    // A `timedatectl` that reports the state of the clock, as under systemd.
     let bin = scene.path("bin");
     fs::create_dir_all(&bin).unwrap();
     let (timedatectl, said) = (bin.join("timedatectl"), bin.join("said"));

@@ -1,6 +1,6 @@
-//! Jobs that look alive and are not: no events or video, closed channels, repeated losses.
+//! Jobs that run but give no result: no events or video, closed channels, repeated losses.
 //!
-//! Does not: stop orchestrators; `orchestrator` does.
+//! Does not: stop orchestrators; `faults/orchestrator.rs` does.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::rig::{ms, s, until, wait};
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
-        fault: "video goes in, none comes out",
+        fault: "video is sent, but none is returned",
         must: "started again after 30 s, with the reason",
         seconds: 40,
         play: |scene| silent(scene, Role::Output, &["no processed video for 30 s"]),
@@ -51,19 +51,19 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "a pre-connected segment is closed",
-        must: "goes on with the next segment, in the same job",
+        must: "the job continues with the next segment",
         seconds: 8,
         play: preconnect,
     },
     Row {
         fault: "more than 2 losses in 3 min",
-        must: "slower and slower, the input or the model is named; never the end",
+        must: "each start later than the one before; the log names the input or the model; the agent never ends",
         seconds: 40,
         play: again_and_again,
     },
 ];
 
-/// A place that has the job of an agent.
+/// An orchestrator, and an agent whose live job it has.
 fn live(scene: &Scene) -> (Place, Program) {
     let place = Place::new();
     let agent = scene.agent(&[&place.url()], &[]);
@@ -76,7 +76,7 @@ fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     let at = Instant::now();
     place.always(Failure::Mute(role));
     let left = agent.hear(reason, at, s(45));
-    // The last keep-alive came up to 5 s before.
+    // The 30 s count from the last keep-alive event, which may have come up to 5 s before the silence.
     scene.within("left after", left, s(32));
     scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
     place.sandbox().clear_failures();

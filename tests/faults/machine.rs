@@ -47,7 +47,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "a good configuration at SIGHUP, of a service",
-        must: "kept after 30 s of returned video with it, not before",
+        must: "saved as the last working configuration after 30 s of returned video, not before",
         seconds: 50,
         play: reload_is_kept,
     },
@@ -59,19 +59,19 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "agent killed 12 s into a job, started again (power cut)",
-        must: "the job that was left is ended; frames ≤ 5 s after the start",
+        must: "the job of the killed agent is ended; frames ≤ 5 s after the start",
         seconds: 35,
         play: killed,
     },
     Row {
         fault: "process hangs (SIGSTOP)",
-        must: "the watchdog is fed while frames move, and not while it hangs",
+        must: "the watchdog is fed while frames move, and not while the process hangs",
         seconds: 20,
         play: process_hangs,
     },
     Row {
         fault: "no orchestrator for 30 s under a watchdog of 6 s",
-        must: "the watchdog is fed: the wait has a known end",
+        must: "the watchdog is fed, since the wait has a time limit",
         seconds: 40,
         play: fed_while_waiting,
     },
@@ -83,7 +83,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// A job with this state directory.
+/// Starts a job with this state directory, and records whether it becomes live.
 fn state_at(scene: &mut Scene, directory: &Path) {
     let place = Place::new();
     let mut job = scene.job(&[&place.url()], &[]);
@@ -104,7 +104,7 @@ fn full(scene: &mut Scene) {
     let (place, disk) = (Place::new(), scene.path("disk"));
     fs::create_dir_all(&disk).unwrap();
     let job = scene.job(&[&place.url()], &[]);
-    // A full disk in a mount namespace; the shell executes the program.
+    // The shell mounts a file system, fills it, and then executes the program.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$0\" || exit 77
         head -c 8192 /dev/zero >\"$0/full\" 2>/dev/null
         exec \"$@\"";
@@ -114,7 +114,7 @@ fn full(scene: &mut Scene) {
     let mut agent = scene.program("agent", command);
     wait(ms(500));
     if agent.ended().is_some() {
-        return scene.lacks("needs root, for a disk of its own");
+        return scene.lacks("needs root, to mount a file system");
     }
     lives(scene, &place, &agent);
     let told = agent.has_said(&["space", "full"], agent.began);
@@ -126,7 +126,7 @@ fn full_output(scene: &mut Scene) {
     fs::create_dir_all(&disk).unwrap();
     let output = disk.join("out.ts");
     let job = scene.job(&[&place.url()], &["--output.path", output.to_str().unwrap()]);
-    // Room for a few segments.
+    // The file system has room for a few segments.
     let script = "mount -t tmpfs -o size=1m tmpfs \"$0\" || exit 77
         exec \"$@\"";
     let mut command = Command::new("unshare");
@@ -135,14 +135,14 @@ fn full_output(scene: &mut Scene) {
     let mut agent = scene.program("agent", command);
     wait(ms(500));
     if agent.ended().is_some() {
-        return scene.lacks("needs root, for a disk of its own");
+        return scene.lacks("needs root, to mount a file system");
     }
     lives(scene, &place, &agent);
     let full = agent.hear(&["WARN", "cannot write", "space"], agent.began, s(30));
     scene.holds("logged", full.is_some());
     let live = place.more_frames(48, s(20));
     scene.holds("the job goes on", live.is_some() && place.jobs() == 1);
-    // The disk as the agent's mount namespace has it.
+    // The mounted file system is visible only in the agent's mount namespace.
     let seen = Path::new("/proc").join(agent.id().to_string()).join("root");
     let seen = seen.join(output.strip_prefix("/").unwrap());
     fs::File::create(seen).unwrap();
@@ -220,7 +220,7 @@ fn killed(scene: &mut Scene) {
     let place = Place::new();
     let mut agent = scene.agent(&[&place.url()], &[]);
     assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
-    // By then the runner has read a keep-alive, so it does not end the job by itself.
+    // After 12 s the runner has read a keep-alive message, so it does not end the job by itself.
     wait(s(12).saturating_sub(agent.began.elapsed()));
     agent.kill();
     scene.at_least("jobs left behind", place.sandbox().manifests().len() as u64, 1);

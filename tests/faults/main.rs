@@ -1,11 +1,11 @@
-//! The fault table: failures as they happen in the field, the required reaction of the built program, and the measured
-//! one.
+//! The fault table: failures that happen in the field, each with the required and the measured reaction of the built
+//! program.
 //!
-//! `cargo test --release --test faults -- --nocapture` runs it against orchestrators on this machine and prints it;
+//! `cargo test --release --test faults -- --nocapture` runs the table against local orchestrators and prints it;
 //! arguments after `--` choose rows. All measurements come from outside the program: what orchestrators received, the
 //! log, the resources of the process, its exit code.
 //!
-//! Does not: run with the other tests, since it takes minutes; failures of real links are in `links`.
+//! Does not: run with the other tests, since the table takes minutes; failures of real links are in `tests/links`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! Orchestrators that die, refuse, or are slow.
 //!
-//! Does not: interrupt links, where packets are lost without an error; `links` does.
+//! Does not: interrupt links, where packets are lost without an error; `tests/links` does.
 
 use std::net::TcpListener;
 use std::time::Instant;
@@ -49,7 +49,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "orchestrator hangs (SIGSTOP)",
-        must: "left ≤ 10 s; the other keeps the job when it is back, and where that dies it has it ≤ 3 s",
+        must: "the other has the job ≤ 10 s, and keeps it when the first is back; if the other dies, the first has the job ≤ 3 s",
         seconds: 30,
         play: hangs,
     },
@@ -61,7 +61,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "of two, one is never usable; the other gives no video for 30 s",
-        must: "started there again ≤ 2 s later: a doubtful one is better than none",
+        must: "the job starts at the silent one again ≤ 2 s later, since no other is usable",
         seconds: 50,
         play: one_of_two_is_silent,
     },
@@ -84,7 +84,8 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// An orchestrator as a process that has the job, another one beside it, and the agent.
+/// Starts two orchestrators and an agent, whose job the first one gets. The first is a process, so that it can be
+/// killed.
 fn on_the_first(scene: &Scene) -> (Program, Place, Program) {
     let port = free_port();
     let first = scene.orchestrator(port);
@@ -141,7 +142,7 @@ fn refusing(scene: &mut Scene, then: Break) {
 fn away(scene: &mut Scene, seconds: u64) {
     let mut only = Place::new();
     let mut agent = scene.agent(&[&only.url()], &[]);
-    assert!(only.more_frames(60, s(20)).is_some(), "it has the job");
+    assert!(only.more_frames(60, s(20)).is_some(), "the orchestrator has the job");
     let before = agent.holds();
     only.die();
     wait(s(seconds));
@@ -152,7 +153,7 @@ fn away(scene: &mut Scene, seconds: u64) {
     scene.by("frames after its return", back, live, s(2));
     only.more_frames(24, s(5));
     scene.right(&only.violations());
-    scene.at_most("memory grown by KiB", meanwhile.rss.saturating_sub(before.rss), 2048);
+    scene.at_most("memory growth in KiB", meanwhile.rss.saturating_sub(before.rss), 2048);
 }
 
 fn hangs(scene: &mut Scene) {
@@ -172,12 +173,12 @@ fn hangs(scene: &mut Scene) {
     drop(agent);
 }
 
-/// A job on the good one of two; nothing listens at the other.
+/// Starts a job with two orchestrators, of which only one exists. Returns that one and the agent.
 fn on_the_good_one(scene: &Scene) -> (Place, Program) {
     let place = Place::new();
     let nobody = format!("https://127.0.0.1:{}", free_port());
     let agent = scene.agent(&[&nobody, &place.url()], &[]);
-    assert!(place.more_frames(60, s(20)).is_some(), "it has the job");
+    assert!(place.more_frames(60, s(20)).is_some(), "the orchestrator has the job");
     (place, agent)
 }
 
@@ -216,7 +217,7 @@ fn only_one_hangs(scene: &mut Scene) {
     let only = scene.orchestrator(port);
     assert!(only.hear(&["orchestrator at"], only.began, s(10)).is_some(), "it starts");
     let mut agent = scene.agent(&[&format!("https://127.0.0.1:{port}")], &[]);
-    assert!(only.hear(&[" runs"], agent.began, s(20)).is_some(), "it has the job");
+    assert!(only.hear(&[" runs"], agent.began, s(20)).is_some(), "the orchestrator has the job");
     wait(ms(2_500));
     only.signal("STOP");
     wait(s(15));
@@ -231,7 +232,8 @@ fn in_flight(scene: &mut Scene) {
     let agent = scene.agent(&[&first.url(), &second.url()], &["--video.bitrate", "500000"]);
     assert!(first.more_frames(60, s(20)).is_some(), "the first has the job");
     let at = Instant::now();
-    // The rest of a segment fits into the socket buffers: the publisher has sent it, and waits for the answer.
+    // The orchestrator stops reading, but the rest of a segment fits into the socket buffers: the publisher has sent
+    // the segment and waits for the answer.
     first.always(Failure::Post { role: Role::Publish, after: 20_000, then: Break::Stall });
     moved_to(scene, &second, at, 10);
     drop(agent);

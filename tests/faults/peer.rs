@@ -1,6 +1,6 @@
 //! Hostile peers listed before a good orchestrator.
 //!
-//! Does not: test every attack; `tests/hostile.rs`, `hostile_run.rs` and `hostile_streams.rs` do.
+//! Does not: test every attack; `tests/hostile.rs`, `tests/hostile_run.rs` and `tests/hostile_streams.rs` do.
 
 use sandbox::{Failure, InfoFailure};
 
@@ -37,7 +37,7 @@ fn attacked(scene: &mut Scene) {
 /// Runs a job with these peers before a good orchestrator. Returns its memory once it is live there.
 fn peak(scene: &mut Scene, hostile: &[&str]) -> u64 {
     let good = Place::new();
-    // Attacks that take time get it.
+    // The delay gives slow attacks time to have an effect.
     good.once(Failure::Info(InfoFailure::Delay(s(3))));
     let url = good.url();
     let agent = scene.agent(&[hostile, &[&url]].concat(), &[]);

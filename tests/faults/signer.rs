@@ -36,19 +36,19 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the credential is not accepted any more",
-        must: "logged as such; payments continue once it is accepted again",
+        must: "the log names the credential; payments continue once it is accepted again",
         seconds: 40,
         play: credential,
     },
     Row {
-        fault: "starts fail after their payment, for a minute",
-        must: "3 payments in the first 50 s, none faster than real time after; a job within 62 s after",
+        fault: "job starts fail after their payment, for a minute",
+        must: "3 payments in the first 50 s, later ones no faster than the time they pay for; a job ≤ 62 s after the last failure",
         seconds: 125,
         play: paid_in_vain,
     },
     Row {
         fault: "wrong credential at the start",
-        must: "logged as such; no exit, few tries",
+        must: "the log names the credential; no exit, few tries",
         seconds: 25,
         play: wrong_at_the_start,
     },
@@ -104,7 +104,7 @@ fn down(scene: &mut Scene) {
     scene.right(&place.violations());
 }
 
-/// Calls that make the signer sign.
+/// The number of payments that the signer was asked for.
 fn tries(place: &Place) -> usize {
     [Endpoint::SignInfo, Endpoint::MakePayment]
         .map(|endpoint| place.requests(&Target::Call(endpoint)))

@@ -12,12 +12,12 @@ use tokio::time::timeout;
 /// The longest wait for bytes.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The bytes of a connection that were received and not used yet.
+/// The bytes of a connection that were received but not taken yet.
 #[derive(Default)]
 pub(crate) struct Unread(Vec<u8>);
 
 impl Unread {
-    /// Whether all received bytes were used.
+    /// Whether all received bytes were taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -52,7 +52,7 @@ impl Unread {
         }
     }
 
-    /// Takes so many bytes.
+    /// Takes `length` bytes.
     pub(crate) async fn exactly(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),

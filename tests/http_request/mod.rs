@@ -16,7 +16,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Method and path, as `POST /a`.
+    /// Method and path, e.g. `POST /a`.
     pub(crate) fn line(&self) -> String {
         self.head.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }

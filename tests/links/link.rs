@@ -1,11 +1,12 @@
-//! An agent's network: its own namespace, and a link to it whose rate, delay and loss can be set.
+//! The network of an agent: a network namespace, and a link to it whose rate, delay and loss a test sets.
 //!
 //! ```text
-//!  this process's namespace                        edgeN
+//!  namespace of this process                       namespace edgeN
 //!  orchestrators at 10.77.N.1 ── nearN ═ link.py ═ farN ── the agent at 10.77.N.2
 //! ```
 //!
-//! Does not: change the machine's own network: everything is in a namespace that `main` made, and is removed with it.
+//! Does not: change the network of the computer: everything is in a namespace that `main` creates, and is removed with
+//! that namespace.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -25,13 +26,13 @@ use crate::rig::scene::Scene;
 /// The traffic of the link in one second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Second {
-    /// The end of that second.
+    /// The end of the second.
     pub(crate) at: Instant,
     /// Bytes of packets from the agent.
     pub(crate) bytes: u64,
 }
 
-/// The namespace of an agent, and the link to it.
+/// The network namespace of an agent, and the link to the namespace.
 pub(crate) struct Link {
     nth: u8,
     process: Child,
@@ -39,7 +40,7 @@ pub(crate) struct Link {
     seconds: Arc<Mutex<Vec<Second>>>,
 }
 
-/// Runs `ip` with these words.
+/// Runs the command `ip` with these arguments. Panics if it fails.
 #[track_caller]
 pub(crate) fn ip(words: &str) {
     let done = Command::new("ip").args(words.split(' ')).output().unwrap();
@@ -47,7 +48,7 @@ pub(crate) fn ip(words: &str) {
 }
 
 impl Link {
-    /// A good link to a new namespace.
+    /// Creates a namespace and a link to it, without delay or loss.
     pub(crate) fn new() -> Self {
         static NTH: AtomicU8 = AtomicU8::new(1);
         let nth = NTH.fetch_add(1, Ordering::Relaxed);
@@ -83,17 +84,17 @@ impl Link {
         link
     }
 
-    /// The namespace's name.
+    /// The name of the namespace.
     pub(crate) fn namespace(&self) -> String {
         format!("edge{}", self.nth)
     }
 
-    /// The address of a host on the network's side.
+    /// The address of a host outside the namespace.
     pub(crate) fn host(&self, last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 77, self.nth, last))
     }
 
-    /// The kernel's settings of the package, for the agent's side.
+    /// Applies the kernel settings of the Debian package inside the namespace.
     fn set_as_the_package_does(&self) {
         let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/60-livepeer-edge.conf");
         let mut command = Command::new("ip");
@@ -101,31 +102,31 @@ impl Link {
         assert!(command.status().unwrap().success(), "{settings}");
     }
 
-    /// One more address on the network's side.
+    /// Adds an address outside the namespace.
     pub(crate) fn add_host(&self, last: u8) -> IpAddr {
         ip(&format!("addr add 10.77.{0}.{last}/24 dev near{0}", self.nth));
         self.host(last)
     }
 
-    /// The agent's side has this address, with a way to everywhere.
+    /// Gives the namespace this address, and a default route.
     pub(crate) fn give_address(&self, last: u8) {
         let (space, nth) = (self.namespace(), self.nth);
         ip(&format!("-n {space} addr add 10.77.{nth}.{last}/24 dev far{nth}"));
         let from = format!("dev far{nth} src 10.77.{nth}.{last}");
-        // Devices use CUBIC; this machine may have another default.
+        // Devices use CUBIC, and the computer that runs the test may have another default.
         for to in [format!("10.77.{nth}.0/24 {from}"), format!("default via 10.77.{nth}.1 {from}")]
         {
             ip(&format!("-n {space} route replace {to} congctl cubic"));
         }
     }
 
-    /// Removes that address.
+    /// Removes this address from the namespace.
     pub(crate) fn take_address(&self, last: u8) {
         let (space, nth) = (self.namespace(), self.nth);
         ip(&format!("-n {space} addr del 10.77.{nth}.{last}/24 dev far{nth}"));
     }
 
-    /// Sets the agent's name server, or leaves only its file `hosts`.
+    /// Sets the name server of the agent.
     pub(crate) fn resolve_at(&self, server: IpAddr) {
         let folder = format!("/etc/netns/{}", self.namespace());
         fs::create_dir_all(&folder).unwrap();
@@ -133,19 +134,19 @@ impl Link {
         fs::write(format!("{folder}/nsswitch.conf"), "hosts: files dns\n").unwrap();
     }
 
-    /// Makes the link so, as `link.py` reads it: `rate=1000000 delay=0.15`.
+    /// Changes the link. `words` are settings for `link.py`, e.g. `rate=1000000 delay=0.15`. Returns the time.
     pub(crate) fn make(&mut self, words: &str) -> Instant {
         writeln!(self.control, "{words}").unwrap();
         Instant::now()
     }
 
-    /// An orchestrator on the network's side.
+    /// Starts an orchestrator outside the namespace.
     pub(crate) fn place(&self) -> Place {
         let listen = SocketAddr::new(self.host(1), 0);
         Place::with(Options { listen, ..Options::default() })
     }
 
-    /// `job` as a program of the agent's side.
+    /// Starts `job` inside the namespace.
     pub(crate) fn start(&self, scene: &Scene, job: &Command) -> Program {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace()]);
@@ -156,12 +157,12 @@ impl Link {
                 None => command.env_remove(name),
             };
         }
-        // The same setting as in the systemd units.
+        // The systemd units set this too.
         command.env("RES_OPTIONS", "timeout:1 attempts:2");
         scene.program("agent", command)
     }
 
-    /// What it carried from the agent since then, in each whole second.
+    /// The bytes from the agent in each whole second since `then`.
     pub(crate) fn seconds_since(&self, then: Instant) -> Vec<u64> {
         let seconds = self.seconds.lock().unwrap();
         let whole = seconds.iter().filter(|second| second.at >= then + Duration::from_secs(1));

@@ -1,6 +1,6 @@
 //! Links that are lost and come back, addresses and names that change.
 //!
-//! Does not: make links narrow.
+//! Does not: limit the rate of links; `narrow.rs` does.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -42,31 +42,31 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "address changed (DHCP)",
-        must: "noticed ≤ 3 s; publishing ≤ 2 s after that",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after the link is back",
         seconds: 25,
         play: new_address,
     },
     Row {
-        fault: "address gone for 10 s, then another (Wi-Fi → LTE)",
-        must: "publishing ≤ 2 s after the new one",
+        fault: "address removed for 10 s, then another one (Wi-Fi → LTE)",
+        must: "publishing ≤ 2 s after the new address",
         seconds: 35,
         play: other_network,
     },
     Row {
         fault: "names do not resolve for 20 s",
-        must: "the job that runs is not touched; a new one ≤ 2 s after names resolve again",
+        must: "the running job continues; a new job ≤ 2 s after names resolve again",
         seconds: 50,
         play: no_names,
     },
     Row {
-        fault: "the name has another address",
-        must: "frames at the new address ≤ 5 s after the old one is dead",
+        fault: "the orchestrator's name gets another address",
+        must: "frames at the new address ≤ 5 s after the old one no longer answers",
         seconds: 25,
         play: another_address,
     },
 ];
 
-/// Log lines that may appear when packets are no longer acknowledged.
+/// Any of these in a log line counts as noticing that packets are no longer acknowledged.
 const NOTICED: &[&str] = &["WARN", "too slow", " broke ("];
 
 /// A live job over a link.
@@ -92,7 +92,7 @@ fn lost(scene: &mut Scene, seconds: u64) {
     let live = until(s(30), || place.frames() > frames);
     scene.by("frames after its return", back, live, s(2));
     wait(s(3));
-    // Three seconds of live video, one that may be queued, and one for variation.
+    // At most five seconds of video: three that are live, one that was queued, and one for variation.
     scene.at_most("frames in the first 3 s", place.frames() - frames, 5 * 24);
     scene.at_most("KiB more", meanwhile.rss.saturating_sub(before.rss), 2048);
     scene.holds("the agent runs", agent.runs());

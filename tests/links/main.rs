@@ -1,8 +1,8 @@
 //! Failures of real links: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
 //!
-//! `cargo test --release --test links -- --nocapture` runs it, as root; arguments after `--` choose rows, `LONG=1`
-//! includes the rows of ten minutes. The agent runs in its own network namespace, and a program between two TUN
-//! interfaces delays, drops and counts its packets.
+//! `cargo test --release --test links -- --nocapture` runs this table, as root; arguments after `--` choose rows, and
+//! `LONG=1` includes the rows that take ten minutes. The agent runs in its own network namespace, and a program between
+//! two TUN interfaces delays, drops and counts the agent's packets.
 //!
 //! Does not: need `sch_netem` in the kernel, or change the computer's own network.
 #![allow(
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     done.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// What this computer lacks, if anything.
+/// What this computer lacks to run the table; `None` if nothing.
 fn missing() -> Option<&'static str> {
     let works = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -51,7 +51,7 @@ fn missing() -> Option<&'static str> {
         command.status().is_ok_and(|status| status.success())
     };
     if !works("unshare", &["--net", "--mount", "true"]) {
-        return Some("needs root, for network namespaces of its own");
+        return Some("needs root, to create network namespaces");
     }
     if !Path::new("/dev/net/tun").exists() {
         return Some("needs /dev/net/tun");
@@ -62,7 +62,7 @@ fn missing() -> Option<&'static str> {
     None
 }
 
-/// Gives this run its own directories for network namespaces, so that it cannot clash with namespaces of the system.
+/// Mounts empty directories for network namespaces, so that names cannot clash with those of the system.
 fn prepare() {
     for folder in ["/run/netns", "/etc/netns"] {
         std::fs::create_dir_all(folder).unwrap();

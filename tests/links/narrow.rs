@@ -17,19 +17,19 @@ use crate::rig::{ms, s, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "uplink of 1 Mbit/s, 300 ms round trip; then wide again",
-        must: "≥ 70 % of the link within 20 s, latency < 1 s, no ± 20 %; up again within 60 s",
+        must: "≥ 70 % of the link within 20 s, latency < 1 s, bitrate within ± 20 %; full bitrate again within 60 s",
         seconds: 130,
         play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0"),
     },
     Row {
         fault: "uplink of 1 Mbit/s, 300 ms round trip, 1 % loss; then wide again",
-        must: "the same; without BBR ≥ 70 % of what TCP can carry there, no ± 20 % or what TCP swings there",
+        must: "the same; without BBR ≥ 70 % of the throughput of TCP on this link, bitrate within ± 20 % or the variation of TCP",
         seconds: 130,
         play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0.01"),
     },
 ];
 
-/// Noise cannot be compressed: the encoder needs every bit that it may use.
+/// Video of noise, which cannot be compressed: the encoder uses the whole bitrate.
 const NOISE: &str = "videotestsrc is-live=true pattern=snow ! \
                      video/x-raw,width=640,height=360,framerate=24/1";
 /// The rate of the narrow link, in bits per second.
@@ -37,7 +37,7 @@ const LINK: f64 = 1e6;
 /// The bitrate at the start.
 const BITRATE: &str = "2 Mbit/s";
 
-/// The latency of a place's newest frame, relative to the lowest latency.
+/// Measures the latency of the newest frame at an orchestrator, relative to the lowest latency so far.
 struct Lateness {
     began: Instant,
     least: f64,
@@ -49,7 +49,8 @@ impl Lateness {
         Self { began: Instant::now(), least: f64::MAX, last_pts: 0 }
     }
 
-    /// The latency now, in seconds: that of the newest frame, or of the frame that should have arrived since.
+    /// The present latency in seconds: the age of the newest frame that has arrived, which grows while no frame
+    /// arrives.
     fn look(&mut self, place: &Place) -> Option<f64> {
         let newest = place.sandbox().look(|record| record.newest)?;
         let pts = newest.pts as f64 / 90_000.0;
@@ -116,18 +117,18 @@ fn narrow(scene: &mut Scene, how: &str) {
     scene.right(&place.violations());
 }
 
-/// Whether connections can be made to send by BBR.
+/// Whether the kernel offers the congestion control BBR.
 fn has_bbr() -> bool {
     let known = "/proc/sys/net/ipv4/tcp_available_congestion_control";
     std::fs::read_to_string(known).is_ok_and(|known| known.split_whitespace().any(|n| n == "bbr"))
 }
 
-/// Bits per second of these seconds.
+/// The mean rate in bits per second. `seconds` are bytes in each second.
 fn mean(seconds: &[u64]) -> f64 {
     seconds.iter().sum::<u64>() as f64 * 8.0 / seconds.len().max(1) as f64
 }
 
-/// By how many per cent of the mean 5 s of them differ from it at most.
+/// The largest difference between the rate of any 5 s and `mean`, in per cent of `mean`.
 fn swing(seconds: &[u64], mean: f64) -> u64 {
     let mut window: VecDeque<u64> = VecDeque::new();
     let mut most = 0.0_f64;
@@ -142,8 +143,8 @@ fn swing(seconds: &[u64], mean: f64) -> u64 {
     (most * 100.0).round() as u64
 }
 
-/// What one connection that always has something to send gets through the link: bits of packets per second, and by how
-/// many per cent it swings.
+/// Measures a TCP connection that sends without a pause over the link. Returns its rate in bits of packets per second,
+/// and its [`swing`] in per cent.
 fn bulk(scene: &mut Scene, link: &Link) -> (f64, u64) {
     let listener = TcpListener::bind(SocketAddr::new(link.host(1), 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -168,6 +169,9 @@ fn bulk(scene: &mut Scene, link: &Link) -> (f64, u64) {
     let swings = swing(&seconds, rate);
     sender.kill();
     wait(s(2));
-    scene.note(format!("TCP alone gets {:.0} kbit/s and swings by {swings} %", rate / 1000.0));
+    scene.note(format!(
+        "a TCP connection alone sends {:.0} kbit/s, which vary by {swings} %",
+        rate / 1000.0
+    ));
     (rate, swings.max(20))
 }

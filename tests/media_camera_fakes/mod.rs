@@ -1,14 +1,14 @@
-//! Fake GStreamer elements for cameras that this machine lacks. They have the names of the real elements, show a test
-//! picture, and fail as the real ones were seen to fail.
+//! Fake GStreamer elements for cameras that a computer without them can test. They have the names of the real elements,
+//! show a test picture, and fail as the real elements were observed to fail.
 //!
 //! | element | behaviour |
 //! |---|---|
-//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device chooses its H.264: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens; [`INTERLACED`] is an analogue grabber |
+//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device path chooses its behaviour: H.264 as [`FIT`], [`LONG_GOP`] or [`B_FRAMES`]; [`HANGS`] never opens; [`INTERLACED`] is an analogue video grabber |
 //! | `libcamerasrc` | a camera in the Pi's camera port, if [`plug_in`] put one there |
-//! | `nvarguscamerasrc`, `nvvidconv` | the same for the Jetson's camera port; pictures in NVIDIA's memory |
-//! | `nvv4l2h264enc` | the Jetson's encoder: takes NVIDIA's memory; ignores the event that requests a key frame, and obeys the signal |
+//! | `nvarguscamerasrc`, `nvvidconv` | a camera in the Jetson's camera port, if [`plug_in`] put one there; its pictures are in NVIDIA's memory |
+//! | `nvv4l2h264enc` | the Jetson's encoder: accepts pictures in NVIDIA's memory; ignores the event that requests a key frame, but obeys the signal that does |
 //!
-//! Does not: read the devices, which exist on every machine.
+//! Does not: read the devices of these paths, which every Linux system has.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ use crate::media_elements::{
     bin_class, device_property, element_class, metadata, nvidia_properties, pads, properties,
 };
 
-/// A device whose H.264 can pass through. Like all these devices, it exists on every machine.
+/// A device whose H.264 can pass through. Every Linux system has the devices of these paths.
 pub(crate) const FIT: &str = "/dev/null";
 /// A device whose key frames are 10 s apart.
 pub(crate) const LONG_GOP: &str = "/dev/zero";
@@ -42,7 +42,7 @@ pub(crate) const INTERLACED: &str = "/dev/random";
 /// Pictures in NVIDIA's memory.
 const NVMM: &str = "video/x-raw(memory:NVMM),format=NV12,width=320,height=240,framerate=24/1";
 
-/// The formats that were asked for, each with its device of `v4l2src`.
+/// The formats that were requested from `v4l2src`, each with the device.
 pub(crate) static TAKEN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 /// The elements whose camera ports have a camera.
 static PORTS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
@@ -69,7 +69,7 @@ pub(crate) fn register() {
     });
 }
 
-/// Puts cameras into these ports, and takes all others out.
+/// Gives a camera to the ports of these elements, and to no other.
 pub(crate) fn plug_in(ports: &[&'static str]) {
     *PORTS.lock().unwrap() = ports.iter().copied().collect();
     OPENED.lock().unwrap().clear();
@@ -110,7 +110,7 @@ fn add_pad(bin: &gst::Bin, template: &gst::PadTemplate) {
     bin.add_pad(&pad).unwrap();
 }
 
-/// Opens a camera port; fails as the real element if there is no camera.
+/// Opens a camera port. Fails like the real element if there is no camera.
 fn open_port(
     element: &gst::Element,
     port: &'static str,
@@ -231,7 +231,7 @@ mod libcamera {
             self.parent_constructed();
             let bin: gst::Bin = self.obj().clone().upcast();
             add_pad(&bin, &Self::pad_templates()[0]);
-            // It has no colorimetry of its own: like the real element, it takes the one that is asked for.
+            // Like the real element, the fake has no fixed colorimetry, and uses the requested one.
             let inner = fill(&bin, "videotestsrc is-live=true");
             lead(&bin, &inner, "src");
         }

@@ -1,4 +1,5 @@
-//! What the tests of captures share: options, a runtime with a time limit, and readers of a capture's segments.
+//! Shared parts of the tests that capture: options, a runtime with a time limit, and functions that read a capture's
+//! segments.
 //!
 //! Does not: decode; `stream` does.
 #![allow(
@@ -15,10 +16,10 @@ use media::io::{AccessUnits, Capture, SegmentPieces};
 use media::{Encoder, Options, Source, Speed, TsPiecePlace, Video};
 use mpegts::{Reader, TsEvent, Unit};
 
-/// The longest that a test may take.
+/// The time limit of a test: a longer one hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `future` on a runtime of its own, and panics if it takes too long.
+/// Runs `future` on a new runtime. Panics if it takes longer than [`LIMIT`].
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("the test hangs") })
@@ -35,8 +36,8 @@ pub(crate) fn options(source: Source, (width, height): (u32, u32), bitrate: u32)
     }
 }
 
-/// Starts a capture. Its reader exists before the first frame: a reader that comes later starts at the newest key
-/// frame.
+/// Starts a capture and creates its reader before the first frame. A reader that is created later would start at the
+/// newest key frame.
 pub(crate) fn start(options: &Options) -> (Capture, SegmentPieces) {
     let units = AccessUnits::new();
     let pieces = units.pieces();
@@ -75,7 +76,7 @@ pub(crate) fn two_segments(options: &Options) -> (Vec<Unit>, bool) {
     })
 }
 
-/// Captures up to the end of the source, or `most` pieces. Panics with the cause if there are none.
+/// Captures until the source ends, or `most` pieces. Panics with the cause if there is no piece.
 pub(crate) fn bytes(options: &Options, most: usize) -> Vec<u8> {
     block_on(async {
         let (capture, mut pieces) = start(options);

@@ -1,4 +1,4 @@
-//! The parts that fake GStreamer elements share: class declarations, pads and sources.
+//! Shared parts of the fake GStreamer elements: class declarations, pads and sources.
 //!
 //! Does not: register elements; each module of fakes does.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -25,7 +25,7 @@ macro_rules! bin_class {
     };
 }
 
-/// The same for a `gst::Element` subclass.
+/// Like `bin_class`, for a `gst::Element` subclass.
 macro_rules! element_class {
     ($class:ident, $name:literal) => {
         #[glib::object_subclass]
@@ -85,12 +85,12 @@ pub(crate) fn template(name: &str, caps: &str) -> gst::PadTemplate {
     gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).unwrap()
 }
 
-/// Property `device`, which can only be set.
+/// The property `device`, which is write-only.
 pub(crate) fn device_property() -> glib::ParamSpec {
     glib::ParamSpecString::builder("device").write_only().build()
 }
 
-/// The properties of NVIDIA's encoder that the program sets.
+/// The properties that the program sets on NVIDIA's encoder.
 pub(crate) fn nvidia_properties() -> Vec<glib::ParamSpec> {
     let number = |name| glib::ParamSpecUInt::builder(name).write_only().build();
     vec![

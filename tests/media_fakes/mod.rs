@@ -1,5 +1,5 @@
-//! Fake GStreamer elements for encoders and cameras that this machine lacks. They have the names of the real elements,
-//! encode with `x264enc`, and fail as the real ones were seen to fail.
+//! Fake GStreamer elements in place of hardware encoders and a camera. They have the names of the real elements, encode
+//! with `x264enc`, and fail as the real elements were observed to fail.
 //!
 //! | element | behaviour |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `mpph264enc` | a Rockchip encoder: stops silently after [`SILENT_AFTER`] frames, or after 3 if the picture is less than 100 pixels high |
 //! | `fakecamera` | a camera that stops silently after [`SILENT_AFTER`] frames |
 //!
-//! Does not: check the format of the frames, except where the table says so.
+//! Does not: check the format of the frames, except for the sizes in this table.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, OnceLock};
@@ -25,7 +25,7 @@ use crate::media_elements::{
 
 /// The name of the second V4L2 encoder.
 pub(crate) const FURTHER_PI: &str = "v4l2video12h264enc";
-/// The frames before an element stops; more than a trial encodes.
+/// The number of frames before an element stops, which is more than a trial encodes.
 pub(crate) const SILENT_AFTER: u64 = 20;
 
 /// How often the Pi's encoder was opened.
@@ -69,7 +69,7 @@ glib::wrapper! {
     pub struct Camera(ObjectSubclass<camera::Camera>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Adds an `x264enc` to `bin` and exposes both its pads.
+/// Adds an `x264enc` to `bin`, with its two pads as pads of `bin`.
 fn wrap(bin: &gst::Bin) -> gst::Element {
     let encoder = gst::ElementFactory::make("x264enc")
         .property("byte-stream", true)
@@ -88,7 +88,7 @@ fn add_pads(element: &gst::Element, templates: &[gst::PadTemplate]) {
     }
 }
 
-/// Drops frames whose width does not fit, and fails as the driver does.
+/// Drops frames whose width the encoder does not accept, and reports the error of the driver.
 fn take_widths(
     bin: &gst::Bin,
     encoder: &gst::Element,

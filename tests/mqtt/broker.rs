@@ -1,4 +1,4 @@
-//! A mosquitto of a test, and a program that listens to everything that is published there.
+//! Runs the MQTT broker mosquitto for a test, and a client that receives everything published on the broker.
 //!
 //! Does not: outlive its test; both programs are killed when they are dropped.
 
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::scratch::Scratch;
 
-/// A test that waits longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-/// Attempts to find a port: another program may take one between the search and the start.
+/// The number of attempts to start on a free port: another program may take the port before mosquitto does.
 const PORTS: usize = 10;
 
-/// A child that is killed when it is dropped.
+/// A child process that is killed when the value is dropped.
 pub(crate) struct Program(Child);
 
 impl Drop for Program {
@@ -29,7 +29,7 @@ impl Drop for Program {
 /// A running mosquitto.
 pub(crate) struct Broker {
     program: Option<Program>,
-    /// The port for everyone.
+    /// The port that accepts clients without a password.
     pub(crate) port: u16,
     /// The port with the settings of the test.
     pub(crate) own_port: u16,
@@ -38,12 +38,13 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// A broker that lets everyone in.
+    /// Starts a broker that accepts every client.
     pub(crate) fn start() -> Self {
         Self::with("", &[])
     }
 
-    /// A broker with a second port, which has these settings; `files` are in its directory `DIR`.
+    /// Starts a broker whose second port has these settings. `files` are names and contents of files in a directory,
+    /// which `settings` call `DIR`.
     pub(crate) fn with(settings: &str, files: &[(&str, &str)]) -> Self {
         let directory = Scratch::new("mosquitto");
         std::fs::create_dir_all(&*directory).unwrap();
@@ -53,7 +54,7 @@ impl Broker {
         let settings = settings.replace("DIR", &directory.to_string_lossy());
         let mut broker = Self { program: None, port: 0, own_port: 0, settings, directory };
         for _ in 0..PORTS {
-            // Both are held until both are known.
+            // Both listeners stay open until both ports are known, so that the ports differ.
             let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
             [broker.port, broker.own_port] =
                 free.each_ref().map(|l| l.local_addr().unwrap().port());
@@ -65,7 +66,7 @@ impl Broker {
         panic!("mosquitto does not start; cross/setup.sh installs it");
     }
 
-    /// Starts the program. Returns whether it listens.
+    /// Starts mosquitto. Returns whether it listens.
     fn run(&mut self) -> bool {
         let Self { port, own_port, settings, .. } = self;
         let config = format!(
@@ -84,22 +85,22 @@ impl Broker {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         self.program = Some(Program(child));
         let runs = lines.by_ref().map_while(Result::ok).any(|line| line.contains(" running"));
-        // Nobody needs the rest, but the program must not wait for a reader.
+        // The rest of the output is not needed, but must be read: a full pipe would block mosquitto.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         runs
     }
 
-    /// Kills the program.
+    /// Kills mosquitto.
     pub(crate) fn stop(&mut self) {
         self.program = None;
     }
 
-    /// Starts the program again, on the same ports; it has forgotten everything.
+    /// Starts mosquitto again on the same ports, without its earlier messages.
     pub(crate) fn start_again(&mut self) {
-        assert!(self.run(), "the port was taken meanwhile");
+        assert!(self.run(), "another program has taken the port meanwhile");
     }
 
-    /// Listens to everything, from the messages that the broker keeps on.
+    /// Subscribes to all topics. The broker sends its retained messages first.
     pub(crate) fn listen(&self) -> Ear {
         let mut child = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-q", "1", "-p", &self.port.to_string()])
@@ -119,7 +120,7 @@ impl Broker {
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// The broker had kept it.
+    /// The broker sent it as a retained message.
     pub(crate) is_kept: bool,
     pub(crate) qos: u8,
     pub(crate) topic: String,
@@ -139,7 +140,7 @@ impl Message {
     }
 }
 
-/// What is heard at a broker.
+/// The messages that a broker sends to a subscriber.
 pub(crate) struct Ear {
     _program: Program,
     heard: Receiver<Message>,
@@ -152,7 +153,7 @@ impl Ear {
         self.hear_if(topic, |_| true)
     }
 
-    /// Waits for such a message that also `fits`.
+    /// Waits for a message whose topic ends with `topic` and that `fits`.
     #[track_caller]
     pub(crate) fn hear_if(&self, topic: &str, fits: impl Fn(&Message) -> bool) -> Message {
         let by = Instant::now() + LIMIT;

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use broker::{Broker, LIMIT};
 use edge::{Edge, scratch};
 
-/// The program with a job that finds no orchestrator, connected to this broker.
+/// Starts the program, connected to this broker, with a job that finds no orchestrator.
 fn edge(url: &str, more: &[&str]) -> Edge {
     let job = ["run", "--orchestrator.urls", "https://127.0.0.1:9", "--job.model", "m"];
     let mqtt = ["--api.listen", "off", "--status.instance", "door", "--mqtt.url", url];
@@ -39,7 +39,7 @@ fn url(port: u16) -> String {
     format!("mqtt://127.0.0.1:{port}")
 }
 
-/// A client in this process, with short times.
+/// An MQTT client in this process, with short time limits.
 struct Client {
     options: watch::Sender<Options>,
     _task: AbortOnDrop<std::convert::Infallible>,
@@ -59,7 +59,7 @@ fn short() -> Times {
 }
 
 #[test]
-fn the_state_is_kept_by_the_broker_and_a_killed_program_is_shown_as_offline() {
+fn the_state_is_a_retained_message_and_a_killed_program_is_shown_as_offline() {
     let broker = Broker::start();
     let mut edge = edge(&url(broker.port), &[]);
     edge.hear("connected");
@@ -107,13 +107,13 @@ fn after_a_restart_of_the_broker_everything_is_published_again() {
 }
 
 #[tokio::test]
-async fn a_broker_that_accepts_and_hangs_is_given_up_and_tried_again() {
+async fn the_connection_to_a_broker_that_accepts_and_hangs_is_closed_and_opened_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = client(listener.local_addr().unwrap().port(), short());
     let again = async {
         let (mut first, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
-        // The client closes the connection.
+        // This read ends when the client closes the connection.
         first.read_to_end(&mut request).await.unwrap();
         assert!(request.windows(4).any(|bytes| bytes == b"MQTT"));
         let _second = listener.accept().await.unwrap();
@@ -121,23 +121,23 @@ async fn a_broker_that_accepts_and_hangs_is_given_up_and_tried_again() {
     timeout(LIMIT, again).await.expect("another connection");
 }
 
-/// The answer that accepts a connection.
+/// The packet CONNACK that accepts a connection.
 const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
 
 #[tokio::test]
-async fn a_broker_that_reads_nothing_is_given_up() {
+async fn the_connection_to_a_broker_that_reads_nothing_is_closed() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
-    // So often that the buffers fill up, although the confirmations come.
+    // The client publishes so often that the socket buffers fill up, although confirmations arrive.
     let times =
         Times { look: Duration::from_millis(1), report: Duration::from_millis(1), ..short() };
     let _client = client(listener.local_addr().unwrap().port(), times);
     let (mut first, _) = listener.accept().await.unwrap();
     first.write_all(&ACCEPTED).await.unwrap();
     let flood = async {
-        // Signs of life and confirmations of all that was published, without a look at it.
+        // The broker reads nothing, but sends keep-alive answers, and confirmations of every packet id.
         let mut id = 0_u16;
         loop {
             id = id % 4096 + 1;

@@ -1,6 +1,6 @@
-//! Who may connect and whom the client trusts: users and passwords, TLS by an authority, TLS by a pin.
+//! Access and trust: users and passwords, TLS with an authority, and TLS with a pinned certificate.
 //!
-//! Does not: test the judgement of certificates in general; the gateway does.
+//! Does not: test every certificate; `tests/connect.rs` does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::peers::{closing, plain_http, self_signed, signed};
 use crate::scratch::Scratch;
 
-/// A broker that wants this user and password on its own port. The hash is `mosquitto_passwd`'s of `secret`.
+/// The password file of a broker, with one user. `mosquitto_passwd` made the hash from the password `secret`.
 const USERS: (&str, &str) = (
     "users",
     "door:$7$101$zSJ0NybjySSo+YYL$orJsRXi7iIEvZNMuWnAm6j4DhB0hIDdSPXftwtJ7CrI2bNYvrLDeG6+uRyL207dHAoP8rAlVg7ln6N8iMBNogg==\n",
@@ -26,7 +26,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// A broker with TLS on its own port.
+/// Starts a broker with TLS on its second port.
 fn with_tls(certificate: &CertificateDer<'_>, key: &KeyPair) -> Broker {
     let certificate = pem("CERTIFICATE", certificate);
     let key = pem("PRIVATE KEY", &key.serialize_der());
@@ -40,7 +40,7 @@ fn tls_url(broker: &Broker) -> String {
     format!("mqtts://localhost:{}", broker.own_port)
 }
 
-/// A file with this content, as the place of a secret.
+/// Writes a file with this content. Returns the file, and its path as the place of a secret.
 fn secret(content: &str) -> (Scratch, String) {
     let file = Scratch::new("credential");
     std::fs::write(&*file, content).unwrap();
@@ -61,7 +61,7 @@ fn a_wrong_password_is_refused_and_a_new_one_is_used_without_a_restart() {
 }
 
 #[test]
-fn a_credential_without_a_colon_or_a_file_is_named() {
+fn a_credential_without_a_colon_and_a_missing_credential_file_are_named() {
     let broker = Broker::start();
     let (_file, place) = secret("hunter2");
     let mut wrong = edge(&url(broker.port), &["--mqtt.credential", &place]);

@@ -1,4 +1,4 @@
-//! An HTTP server that answers as the test says, and keeps the requests.
+//! An HTTP server whose answers a test chooses, and which records the requests.
 //!
 //! Does not: know the protocol of Livepeer.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
@@ -23,12 +23,12 @@ pub(crate) use http_request::Request;
 use http_request::read;
 pub(crate) use scratch::Scratch;
 
-/// The longest wait for a request.
+/// The time limit of the wait for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) enum Body {
     Whole(Vec<u8>),
-    /// Sent chunk by chunk; the answer ends when the sender is dropped.
+    /// A chunked body: each value is a chunk, and the answer ends when the sender is dropped.
     Chunks(mpsc::UnboundedReceiver<Vec<u8>>),
     /// The connection is closed without an answer.
     Hangup,
@@ -122,12 +122,12 @@ impl Peer {
         self.seen.lock().expect("a sound lock").clone()
     }
 
-    /// Methods and paths in their order.
+    /// The methods and paths of all requests, in order.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Request::line).collect()
     }
 
-    /// Waits until a request with this line has come.
+    /// Waits until a request with this method and path has arrived.
     pub(crate) async fn asked(&self, line: &str) {
         let mut count = self.count.clone();
         let wait = async {
@@ -136,7 +136,7 @@ impl Peer {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, wait).await;
-        waited.unwrap_or_else(|_| panic!("{line} did not come: {:?}", self.lines()));
+        waited.unwrap_or_else(|_| panic!("no request {line} has arrived: {:?}", self.lines()));
     }
 }
 
@@ -168,14 +168,15 @@ async fn write(socket: &mut TcpStream, reply: Reply) -> Option<()> {
     }
 }
 
-/// An address on which nothing listens.
+/// A URL at which nothing listens.
 pub(crate) async fn nobody() -> Url {
     let (listener, base) = Peer::bind().await;
     drop(listener);
     Url::parse(&base).expect("a URL")
 }
 
-/// Runs the program with a configuration directory and home of its own; exit code, standard output and error.
+/// Runs the program with `scratch` as its home and configuration directory. Returns exit code, standard output and
+/// standard error.
 pub(crate) async fn edge(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, String, String) {
     let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
     let state = scratch.display().to_string();

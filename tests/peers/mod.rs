@@ -1,4 +1,4 @@
-//! Peers that are not orchestrators, on free ports of this machine, each with another fault.
+//! Peers that are not orchestrators, on free local ports, each with another fault.
 //!
 //! Does not: stop; each peer runs until its test program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -36,7 +36,7 @@ fn serve(mut each: impl FnMut(TcpStream) + Send + 'static) -> u16 {
 /// A web server without TLS.
 pub(crate) fn plain_http() -> u16 {
     serve(|mut stream| {
-        // It answers any request; errors mean that the client has gone.
+        // Every request gets this answer. An error means that the client has closed the connection.
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     })
@@ -59,14 +59,15 @@ pub(crate) fn tls(alpn: &'static [&'static [u8]]) -> u16 {
     serve_tls(vec![certificate], &key, alpn)
 }
 
-/// A fresh certificate for this machine, and its key.
+/// Creates a self-signed certificate for this computer. Returns it with its key.
 pub(crate) fn self_signed() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(THIS_MACHINE.map(str::to_owned)).unwrap();
     (params.self_signed(&key).unwrap().into(), key)
 }
 
-/// An authority as PEM, and a certificate that it signed for this machine, with its key.
+/// Creates an authority, and a certificate for this computer that it signed. Returns the authority as PEM, the
+/// certificate and its key.
 pub(crate) fn signed() -> (String, CertificateDer<'static>, KeyPair) {
     let authority = Authority::new("an authority of the tests");
     let (certificate, key) = authority.sign(&THIS_MACHINE);
@@ -89,7 +90,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Its certificate as PEM.
+    /// The certificate of the authority as PEM.
     pub(crate) fn pem(&self) -> String {
         let body = STANDARD.encode(&self.certificate);
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
@@ -102,7 +103,7 @@ impl Authority {
         self.sign_with(names, |params| params.not_before = since)
     }
 
-    /// The same, valid from the year 2012 to the year 2015.
+    /// Like [`Self::sign`], but valid from 2012 to 2015.
     pub(crate) fn sign_ended(&self, names: &[&str]) -> (CertificateDer<'static>, KeyPair) {
         self.sign_with(names, |params| {
             params.not_before = date_time_ymd(2012, 1, 1);

@@ -1,9 +1,10 @@
-//! The public API of a crate as lines: kind, path below the crate, and the declaration as its source writes it.
+//! Lists the public API of a crate, one item per line: kind, path below the crate, and the declaration as in the
+//! source.
 //!
-//! Types stand there as the source writes them, without the path that it imports them by.
+//! The names of types are those of the source, without the paths by which the source imports them.
 //!
-//! Does not: list attributes, values, what derive macros make besides the trait that they name, or implementations for
-//! all types (`impl<T> Into<T>`).
+//! Does not: list attributes, values, implementations for all types (`impl<T> Into<T>`), or the output of derive macros
+//! except for the derived trait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::slice::from_ref;
@@ -17,7 +18,8 @@ use crate::tree::{Entity, Module, Tree, is_public, is_shipped, named};
 pub(crate) struct Listed {
     /// The API, sorted.
     pub(crate) lines: Vec<String>,
-    /// The lines of it with types of the crate that have no public path: a caller can get one, but not name it.
+    /// The lines that mention types of the crate without a public path: a caller can get a value of such a type, but
+    /// cannot name the type.
     pub(crate) nameless: Vec<String>,
 }
 
@@ -58,11 +60,11 @@ pub(crate) fn list(tree: &Tree) -> Listed {
 
 struct Listing<'a> {
     tree: &'a Tree,
-    /// The public path of all that has one.
+    /// The public path of each item that has one.
     paths: BTreeMap<Entity, String>,
-    /// Each with what it is sorted by: its path, and its rank there.
+    /// The lines, each after its sort key: the path, and the rank among lines of this path.
     lines: BTreeSet<(String, u8, String)>,
-    /// What each type implements.
+    /// The traits that each type implements.
     traits: BTreeMap<String, BTreeSet<String>>,
     nameless: BTreeSet<String>,
 }
@@ -87,7 +89,7 @@ impl Listing<'_> {
         self.traits.entry(path.to_owned()).or_default().insert(name);
     }
 
-    /// Notes those of the types in the declaration at `path` that have no public path.
+    /// Records the types in the declaration at `path` that have no public path.
     fn note(&mut self, module: &[String], path: &str, named: &Named) {
         for ty in &named.0 {
             if let Some((Entity::Item(within, _), None)) = self.public_path(module, ty) {
@@ -104,7 +106,7 @@ impl Listing<'_> {
         self.add(path, kind, &format!("{path}: {}", text(ty)));
     }
 
-    /// Goes down from the crate through what is public, modules nearer to it first.
+    /// Finds the public paths, breadth first from the root of the crate, so that an item gets its shortest path.
     fn find_paths(&mut self) {
         let tree = self.tree;
         self.paths.insert(Entity::Module(Vec::new()), String::new());
@@ -177,7 +179,7 @@ impl Listing<'_> {
                     self.add_trait_item(module, path, item);
                 }
             }
-            _ => panic!("{path}: a kind of item that the list does not know"),
+            _ => panic!("{path}: an unknown kind of item; add it to the list"),
         }
     }
 
@@ -198,18 +200,18 @@ impl Listing<'_> {
                 let path = below(path, &item.ident.to_string());
                 self.add_typed(module, &path, "const", &item.ty);
             }
-            _ => panic!("{path}: a kind of item that the list does not know"),
+            _ => panic!("{path}: an unknown kind of item; add it to the list"),
         }
     }
 
-    /// `end` shows what follows the signature.
+    /// Adds a function. `end` is the text after the signature.
     fn add_function(&mut self, module: &[String], path: &str, signature: &Signature, end: &str) {
         let mut named = Named::default();
         named.visit_signature(signature);
         self.note(module, path, &named);
         let mut signature = signature.clone();
         for input in &mut signature.inputs {
-            // `mut` before the name of an argument is the function's own affair.
+            // `mut` before the name of an argument does not matter to callers.
             match input {
                 FnArg::Receiver(receiver) => receiver.mutability = None,
                 FnArg::Typed(argument) => {
@@ -235,7 +237,7 @@ impl Listing<'_> {
         }
     }
 
-    /// What a path of types leads to, and its public path.
+    /// Resolves a path of types. Returns the entity and its public path, if it has one.
     fn public_path(
         &self,
         module: &[String],
@@ -283,7 +285,7 @@ impl Listing<'_> {
         }
     }
 
-    /// A public trait of the crate for a type that is not the crate's, e.g. `&T`.
+    /// Adds the implementation of a public trait of the crate for a foreign type, e.g. `&T`.
     fn add_foreign_impl(&mut self, module: &[String], item: &ItemImpl) {
         let Some((implemented, _)) = &item.trait_ else { return };
         if let Some((Entity::Item(..), Some(path))) = self.public_path(module, implemented) {
@@ -293,7 +295,7 @@ impl Listing<'_> {
     }
 }
 
-/// The public names of a module, sorted, with what each leads to.
+/// The public names of a module, sorted, each with its entity.
 fn public_names(tree: &Tree, path: &[String], module: &Module) -> BTreeSet<(String, Entity)> {
     let mut names = BTreeSet::new();
     for (name, _) in module.modules.iter().filter(|(_, is_public)| *is_public) {
@@ -308,7 +310,11 @@ fn public_names(tree: &Tree, path: &[String], module: &Module) -> BTreeSet<(Stri
     }
     for import in module.imports.iter().filter(|import| import.is_public) {
         let found = tree.resolve(path, &import.path);
-        assert!(!found.is_empty(), "{path:?}: `pub use` of {:?} leads nowhere", import.path);
+        assert!(
+            !found.is_empty(),
+            "{path:?}: `pub use` of {:?}, which does not exist",
+            import.path
+        );
         // Of several items of one name, `pub use` exports the public ones: the function, not a private module.
         let public = found.into_iter().filter(|entity| match entity {
             Entity::Module(module) => module.split_last().is_none_or(|(name, parent)| {

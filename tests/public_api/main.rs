@@ -1,9 +1,10 @@
-//! The public API of the crate `livepeer-gateway` is the one that `tests/public_api/livepeer-gateway.txt` lists.
+//! Checks that `tests/public_api/livepeer-gateway.txt` lists the present public API of the crate `livepeer-gateway`.
 //!
-//! The list is made from the sources, by `syn`, along `pub mod` and `pub use` from `lib.rs`. rustdoc's JSON would be
-//! the compiler's own view, but its format changes with every few Rust versions and is closed to a stable compiler, and
-//! it took 50 s to build the dependencies once more (2 cores); the sources take less than a second. What `syn` cannot
-//! follow (macros that make items, `*`, conditions other than `cfg(test)`) is a panic here, not a gap in the list.
+//! The list is made from the sources: `syn` parses them, starting at `lib.rs` and following `pub mod` and `pub use`, in
+//! less than a second. rustdoc's JSON would show the API as the compiler sees it, but its format changes every few Rust
+//! versions, it needs a nightly compiler, and it builds all dependencies again, which took 50 s on 2 cores. Where the
+//! sources alone do not show the API (macros that make items, `*` imports, conditions other than `cfg(test)`), the test
+//! panics, so the list has no gap.
 //!
 //! Does not: judge whether a change of the API is compatible.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -22,7 +23,7 @@ use tree::Tree;
 
 const LIST: &str = "tests/public_api/livepeer-gateway.txt";
 const COMMAND: &str = "UPDATE_DOCS=1 cargo test --test public_api";
-/// Lines of a difference that are shown.
+/// The maximum number of lines of a difference that are shown.
 const SHOWN: usize = 40;
 
 fn listed() -> Listed {
@@ -41,7 +42,11 @@ fn the_list_of_the_public_api_is_current() {
     }
     let written = fs::read_to_string(path).unwrap_or_default();
     let changes = difference(&written, &current);
-    assert!(written == current, "{LIST} is out of step; {COMMAND}\n{changes}");
+    assert!(
+        written == current,
+        "{LIST} is out of date; run {COMMAND}
+{changes}"
+    );
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn only_what_is_public_all_the_way_is_listed() {
+fn only_items_with_a_public_path_are_listed() {
     check("pub const A: u8 = 1; pub(crate) const B: u8 = 2; const C: u8 = 3;", &["const A: u8"]);
     check("mod a { pub fn f() {} }", &[]);
     check("pub mod a { fn f() {} }", &["mod a"]);
@@ -104,7 +109,7 @@ fn an_item_is_listed_at_its_shortest_public_path() {
 }
 
 #[test]
-fn files_of_modules_are_followed() {
+fn modules_in_other_files_are_listed() {
     let files = [
         ("lib.rs", "mod a; pub mod b; pub use a::A;"),
         ("a.rs", "mod more; pub enum A { One(u8), Two { x: u8 }, Three }"),
@@ -126,7 +131,7 @@ fn files_of_modules_are_followed() {
 }
 
 #[test]
-fn declarations_are_spaced_as_in_the_sources() {
+fn declarations_have_the_spacing_of_the_sources() {
     for line in [
         "async fn f<'a, T: Into<String> + 'a>(a: &'a mut T, b: [u8; 4]) -> Result<(), Vec<T>> where T: Send",
         "fn f(x: &dyn Fn(&str) -> Option<u8>, y: impl Iterator<Item = u8>) -> impl Send + use<'_>",
@@ -148,7 +153,7 @@ fn declarations_are_spaced_as_in_the_sources() {
 }
 
 #[test]
-fn a_type_that_callers_cannot_name_is_found() {
+fn a_public_type_without_a_public_path_is_reported() {
     let nameless = |text: &str| listed_of(&[("lib.rs", text)]).nameless;
     let text = "mod a { pub struct A; } use a::A;";
     assert_eq!(nameless(&format!("{text} pub fn f() -> Option<A> {{ None }}")), ["f: A of a"]);
@@ -159,11 +164,11 @@ fn a_type_that_callers_cannot_name_is_found() {
 
 #[test]
 #[should_panic(expected = "cannot follow")]
-fn what_the_list_cannot_follow_fails() {
+fn a_glob_import_of_public_items_panics() {
     listed_of(&[("lib.rs", "mod a { pub struct A; } pub use a::*;")]);
 }
 
 #[test]
-fn a_change_shows_its_lines_only() {
+fn a_difference_shows_only_the_changed_lines() {
     assert_eq!(difference("a\nb\nc\n", "a\nc\nd\n"), "- b\n+ d");
 }

@@ -1,17 +1,17 @@
-//! Rust on one line.
+//! Formats Rust tokens as one line.
 //!
 //! Does not: break lines.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// Without attributes and doc comments, spaced as rustfmt does.
+/// Returns the tokens as text, without attributes and doc comments, with the spacing of rustfmt.
 pub(crate) fn text(tokens: &impl ToTokens) -> String {
     let without_docs = without_attributes(tokens.to_token_stream());
     spaced(&without_docs.to_string())
 }
 
-/// Leaves out `#[..]`, which doc comments are as well.
+/// Removes attributes. Doc comments are attributes, too.
 fn without_attributes(tokens: TokenStream) -> TokenStream {
     let mut left = Vec::new();
     let mut tokens = tokens.into_iter();
@@ -28,7 +28,7 @@ fn without_attributes(tokens: TokenStream) -> TokenStream {
     left.into_iter().collect()
 }
 
-/// Takes all spaces away except between two words, then adds those of rustfmt.
+/// Removes all spaces except between two words, then adds those that rustfmt writes.
 fn spaced(text: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '\'';
     let mut dense = String::new();

@@ -1,4 +1,4 @@
-//! The modules of a crate, read from its sources, and what a path in them leads to.
+//! Reads the modules of a crate from its sources, and resolves paths in them.
 //!
 //! Does not: expand macros, or look into functions.
 
@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 
 use syn::{Attribute, Item, UseTree, Visibility};
 
-/// What a path leads to.
+/// The result of resolving a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Entity {
     /// A module, by its path below the crate, e.g. `["http", "io"]`.
     Module(Vec<String>),
-    /// The item of this number of a module.
+    /// An item: the path of its module, and its index there.
     Item(Vec<String>, usize),
-    /// Something of another crate, by its path.
+    /// An item of another crate, by its path.
     External(String),
 }
 
-/// One name that a `use` brings in.
+/// One name that a `use` imports.
 #[derive(Debug)]
 pub(crate) struct Import {
     pub(crate) name: String,
@@ -27,10 +27,10 @@ pub(crate) struct Import {
 
 #[derive(Default)]
 pub(crate) struct Module {
-    /// All items except modules, imports and what only tests have.
+    /// All items except modules, imports, and items for tests only.
     pub(crate) items: Vec<Item>,
     pub(crate) imports: Vec<Import>,
-    /// Name, and whether it is public.
+    /// The child modules: name, and whether the module is public.
     pub(crate) modules: Vec<(String, bool)>,
 }
 
@@ -39,12 +39,12 @@ pub(crate) struct Tree {
     pub(crate) modules: BTreeMap<Vec<String>, Module>,
 }
 
-/// Modules in a row that an import may lead through: more are a circle.
+/// The maximum number of imports to follow for one name: a longer chain is a cycle.
 const LONGEST_WAY: usize = 16;
 
 impl Tree {
-    /// Reads a crate. `source` returns the text of a file of it by its path from `lib.rs`, `None` if there is no such
-    /// file. Panics at what it would leave out of a list.
+    /// Reads a crate. `source` gets a path relative to the folder of `lib.rs`, and returns the text of this file, or
+    /// `None` if there is none. Panics at code whose items it cannot list.
     pub(crate) fn read(source: &impl Fn(&str) -> Option<String>) -> Self {
         let mut tree = Self::default();
         let items = parse("lib.rs", &source("lib.rs").expect("lib.rs"));
@@ -100,7 +100,8 @@ impl Tree {
         self.modules.insert(path, module);
     }
 
-    /// All that a path in a module leads to: a function and a type may have the same name.
+    /// Resolves a path in a module. The result may have several entities, since a function and a type may have the same
+    /// name.
     pub(crate) fn resolve(&self, module: &[String], path: &[String]) -> Vec<Entity> {
         self.resolve_within(module, path, LONGEST_WAY)
     }
@@ -133,7 +134,7 @@ impl Tree {
                     }
                 }
             }
-            // Not a name of the module: a crate, or a name that every module has.
+            // The name is not in the module, so it is that of a crate or of the prelude.
             if next.is_empty() && place == 0 {
                 next.push(Entity::External(name.clone()));
             }
@@ -155,7 +156,7 @@ impl Tree {
                 found.push(Entity::Item(within.to_vec(), number));
             }
         }
-        // A child module hides the crate or import of its name from the start of a path.
+        // At the start of a path, a child module takes precedence over a crate or an import of the same name.
         if left > 0 && (is_last || found.is_empty()) {
             for import in module.imports.iter().filter(|import| import.name == name) {
                 found.extend(self.resolve_import(within, import, left - 1));
@@ -168,7 +169,7 @@ impl Tree {
         if let [one] = import.path.as_slice()
             && *one == import.name
         {
-            // `use serde;`: the name would lead to itself.
+            // `use serde;` imports a crate under its own name: resolving it again would not end.
             return vec![Entity::External(one.clone())];
         }
         self.resolve_within(within, &import.path, left)
@@ -200,16 +201,16 @@ pub(crate) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Whether it is part of the crate outside of tests.
+/// Whether an item with these attributes exists outside of tests.
 pub(crate) fn is_shipped(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).all(|attribute| {
         let is_test = attribute.parse_args::<syn::Ident>().is_ok_and(|word| word == "test");
-        assert!(is_test, "a condition that the list does not know; only `test` is known");
+        assert!(is_test, "an unknown `cfg` condition; only `test` is known");
         false
     })
 }
 
-/// Name and visibility of an item that has both.
+/// The name and the visibility of an item, if it has both.
 pub(crate) fn named(item: &Item) -> Option<(String, &Visibility)> {
     let (name, visibility) = match item {
         Item::Const(item) => (&item.ident, &item.vis),
@@ -238,6 +239,6 @@ fn attributes(item: &Item) -> &[Attribute] {
         Item::Trait(item) => &item.attrs,
         Item::Type(item) => &item.attrs,
         Item::Use(item) => &item.attrs,
-        _ => panic!("a kind of item that the list does not know"),
+        _ => panic!("an unknown kind of item; add it to the list"),
     }
 }

@@ -1,9 +1,9 @@
-//! A camera as a process, so that a signal disconnects it.
+//! A camera that is a separate process, so that a signal can disconnect or stall it.
 //!
 //! | made by | SIGKILL | SIGSTOP |
 //! |---|---|---|
-//! | [`Camera::local`], raw frames over shared memory | an error at once, and nothing to open | not to be used: `shmsink` breaks by it |
-//! | [`Camera::remote`], JPEG over UDP | silence, and opening works | the same |
+//! | [`Camera::local`], raw frames over shared memory | the reader gets an error at once, and cannot open the camera again | not supported: `shmsink` does not survive it |
+//! | [`Camera::remote`], JPEG over UDP | the reader gets no frames and no error, and can open the camera | as SIGKILL |
 //!
 //! Does not: encode H.264.
 
@@ -18,7 +18,7 @@ use super::program::Program;
 use super::scene::Scene;
 use super::{s, until};
 
-/// The shape of its frames.
+/// The caps of the frames.
 const CAPS: &str = "video/x-raw,format=I420,width=320,height=180,framerate=24/1";
 /// The caps that a reader of [`Camera::remote`] needs.
 const RTP: &str = "application/x-rtp,media=video,clock-rate=90000,encoding-name=JPEG,payload=26";
@@ -36,16 +36,16 @@ pub(crate) struct Camera<'a> {
 }
 
 impl<'a> Camera<'a> {
-    /// A connected camera whose loss is an error at once.
+    /// Starts a connected camera whose loss gives the reader an error at once.
     pub(crate) fn local(scene: &'a Scene) -> Self {
         static NTH: AtomicU32 = AtomicU32::new(0);
         let nth = NTH.fetch_add(1, Ordering::Relaxed);
-        // Not in the row's folder: the path of a socket is short.
+        // The socket is not in the row's folder, because the path of a socket must be short.
         let name = format!("edge-camera-{}-{nth}", std::process::id());
         Self::plugged_in(scene, Way::Shared(std::env::temp_dir().join(name)))
     }
 
-    /// A connected camera whose loss shows only as missing frames.
+    /// Starts a connected camera whose loss gives no error, only missing frames.
     pub(crate) fn remote(scene: &'a Scene) -> Self {
         let free = UdpSocket::bind("127.0.0.1:0").unwrap();
         Self::plugged_in(scene, Way::Udp(free.local_addr().unwrap().port()))
@@ -57,7 +57,7 @@ impl<'a> Camera<'a> {
         camera
     }
 
-    /// The pipeline that reads it.
+    /// The pipeline fragment that reads the camera.
     pub(crate) fn fragment(&self) -> String {
         match &self.way {
             Way::Shared(socket) => {
@@ -71,7 +71,7 @@ impl<'a> Camera<'a> {
         }
     }
 
-    /// Connects it. Returns when it gives frames.
+    /// Connects the camera. Returns the time at which it gives frames.
     pub(crate) fn plug_in(&mut self) -> Instant {
         let mut command = Command::new("gst-launch-1.0");
         command.args(["-q", "videotestsrc", "is-live=true", "!", CAPS, "!"]);
@@ -92,7 +92,7 @@ impl<'a> Camera<'a> {
         Instant::now()
     }
 
-    /// Disconnects it. Returns the time.
+    /// Disconnects the camera. Returns the time.
     pub(crate) fn pull_out(&mut self) -> Instant {
         let at = Instant::now();
         if let Some(mut process) = self.process.take() {
@@ -102,13 +102,13 @@ impl<'a> Camera<'a> {
         at
     }
 
-    /// Stalls it without an error.
+    /// Stalls the camera, which gives no error. Returns the time.
     pub(crate) fn stall(&self) -> Instant {
         self.process.as_ref().unwrap().signal("STOP");
         Instant::now()
     }
 
-    /// Continues a stalled camera.
+    /// Continues a stalled camera. Returns the time.
     pub(crate) fn go_on(&self) -> Instant {
         self.process.as_ref().unwrap().signal("CONT");
         Instant::now()

@@ -1,4 +1,4 @@
-//! What the long checks share: programs as processes, orchestrators, cameras, and a table of results.
+//! Shared parts of the long checks: programs as processes, orchestrators, cameras, and a table of results.
 //!
 //! Does not: contain a check.
 #![allow(
@@ -33,8 +33,8 @@ pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Samples a condition until it holds. Returns that time, or `None` after `limit`. The conditions are states of other
-/// processes, which give no event.
+/// Samples a condition until it is true. Returns the time at which it was, or `None` after `limit`. Use it for states
+/// of other processes, which send no event that a test could wait for.
 pub(crate) fn until(limit: Duration, mut look: impl FnMut() -> bool) -> Option<Instant> {
     let by = Instant::now() + limit;
     loop {
@@ -44,12 +44,12 @@ pub(crate) fn until(limit: Duration, mut look: impl FnMut() -> bool) -> Option<I
         if Instant::now() >= by {
             return None;
         }
-        // Measured times are printed in steps of 10 ms.
+        // 3 ms are precise enough, since measured times are printed in steps of 10 ms.
         std::thread::sleep(ms(3));
     }
 }
 
-/// Waits for `time`, the duration of a fault.
+/// Waits for `time`, while a fault lasts.
 pub(crate) fn wait(time: Duration) {
     std::thread::sleep(time);
 }

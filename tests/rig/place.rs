@@ -1,6 +1,6 @@
-//! An orchestrator in this process that can be stopped, and started again at its address.
+//! An orchestrator in this process that can be stopped, and started again at the same address.
 //!
-//! Does not: take signals; a process of `livepeer-edge sandbox` does.
+//! Does not: react to signals; for that, start `livepeer-edge sandbox` as a process with `Scene::orchestrator`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,31 +15,31 @@ pub(crate) struct Place {
     sandbox: Option<Handle>,
 }
 
-/// The violations of clients at a place.
+/// The protocol violations that an orchestrator has recorded.
 pub(crate) struct Wrong {
     pub(crate) count: u64,
     pub(crate) first: Option<String>,
 }
 
 impl Place {
-    /// Starts one with the default options.
+    /// Starts an orchestrator with the default options.
     pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    /// Starts one with these options.
+    /// Starts an orchestrator with these options.
     pub(crate) fn with(mut options: Options) -> Self {
         let sandbox = Sandbox::start(options.clone()).unwrap();
         options.listen = sandbox.address();
         Self { options, sandbox: Some(sandbox) }
     }
 
-    /// Its address, which it keeps.
+    /// The address of the orchestrator, which never changes.
     pub(crate) fn address(&self) -> SocketAddr {
         self.options.listen
     }
 
-    /// Its URL.
+    /// The URL of the orchestrator.
     pub(crate) fn url(&self) -> String {
         match &self.options.host {
             Some(host) => format!("https://{host}:{}", self.address().port()),
@@ -47,33 +47,33 @@ impl Place {
         }
     }
 
-    /// Stops it: connections end at once, and its port is closed.
+    /// Stops the orchestrator: connections end at once, and the port is closed.
     pub(crate) fn die(&mut self) {
         self.sandbox.take().unwrap().stop();
     }
 
-    /// Starts it again at its address, without its earlier jobs and channels.
+    /// Starts the orchestrator again at the same address, without the earlier jobs and channels. Returns the time.
     pub(crate) fn come_back(&mut self) -> Instant {
         self.sandbox = Some(Sandbox::start(self.options.clone()).unwrap());
         Instant::now()
     }
 
-    /// Whether it runs.
+    /// Whether the orchestrator runs.
     pub(crate) fn is_there(&self) -> bool {
         self.sandbox.is_some()
     }
 
-    /// Its sandbox. Call only while it runs.
+    /// The sandbox that is the orchestrator. Call only while the orchestrator runs; panics otherwise.
     pub(crate) fn sandbox(&self) -> &Handle {
         self.sandbox.as_ref().unwrap()
     }
 
-    /// Fails in this way from now on.
+    /// Makes the orchestrator fail in this way from now on.
     pub(crate) fn always(&self, failure: Failure) {
         self.sandbox().always(failure);
     }
 
-    /// Fails in this way once.
+    /// Makes the orchestrator fail in this way once.
     pub(crate) fn once(&self, failure: Failure) {
         self.sandbox().once(failure);
     }
@@ -94,7 +94,7 @@ impl Place {
         until(limit, || self.frames() > before)
     }
 
-    /// Waits for so many more frames. Returns the time of the last one.
+    /// Waits for `frames` more frames. Returns the time of the last one.
     pub(crate) fn more_frames(&self, frames: u64, limit: Duration) -> Option<Instant> {
         let before = self.frames();
         until(limit, || self.frames() >= before + frames)

@@ -1,6 +1,7 @@
-//! A program as a process: its log lines with their times, its memory, threads and descriptors, signals, its end.
+//! A program as a child process: its log lines with their times, its memory, threads and file descriptors, signals, and
+//! its end.
 //!
-//! Does not: outlive its owner: when it is dropped, the process is killed and its log written to a file.
+//! Does not: outlive its owner: when the value is dropped, the process is killed and its log is written to a file.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,7 +19,7 @@ pub(crate) struct Program {
     child: Child,
     said: Arc<Mutex<Vec<(Instant, String)>>>,
     log: PathBuf,
-    /// When it was started.
+    /// When the program was started.
     pub(crate) began: Instant,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Holds {
 }
 
 impl Program {
-    /// Starts `command`. Its standard error is written to `log` at its end.
+    /// Starts `command`. The file `log` gets the standard error of the program when the value is dropped.
     pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -52,7 +53,7 @@ impl Program {
         Self { child, said, log, began: Instant::now() }
     }
 
-    /// Its process id.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -75,43 +76,43 @@ impl Program {
         said.iter().find(|(at, line)| *at >= then && fits(line)).map(|(at, _)| *at)
     }
 
-    /// Waits for such a line. Returns the time from `then` to it.
+    /// Waits for a log line since `then` that contains one of `parts`. Returns the time from `then` to this line.
     pub(crate) fn hear(&self, parts: &[&str], then: Instant, limit: Duration) -> Option<Duration> {
         until(limit, || self.has_said(parts, then))?;
         self.when(parts, then).map(|at| at.duration_since(then))
     }
 
-    /// Sends it a signal, by its name without `SIG`.
+    /// Sends a signal. `name` is the signal's name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success(), "{name} to {id}");
     }
 
-    /// Its exit code, once it has ended; none if a signal killed it.
+    /// The exit code, if the program has ended; the inner value is `None` if a signal killed it.
     pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
         self.child.try_wait().unwrap().map(|status| status.code())
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.ended().is_none()
     }
 
-    /// Waits for its end. Returns its exit code.
+    /// Waits for the end of the program. Returns its exit code.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<i32> {
         until(limit, || !self.runs())?;
         self.ended().flatten()
     }
 
-    /// Kills it.
+    /// Kills the program.
     pub(crate) fn kill(&mut self) {
-        // Both calls fail if it has ended.
+        // Both calls fail if the program has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Its resources now.
+    /// The present resources of the process.
     pub(crate) fn holds(&self) -> Holds {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let number = |key: &str| {
@@ -122,7 +123,8 @@ impl Program {
         Holds { rss: number("VmRSS:"), threads: number("Threads:"), fds: fds as u64 }
     }
 
-    /// The ids of the threads whose name ends with `name_end`. Equal ids at two times are the same threads.
+    /// The ids of the threads whose name ends with `name_end`. If two calls return the same ids, the threads are the
+    /// same.
     pub(crate) fn threads(&self, name_end: &str) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let mut ids: Vec<String> = tasks
@@ -146,7 +148,7 @@ impl Drop for Program {
             let time = at.duration_since(self.began).as_secs_f64();
             writeln!(text, "{time:8.3} {line}").unwrap();
         }
-        // The file only helps to find the reason of a failure, so an error here does not matter.
+        // An error is ignored: the file only helps to find the reason of a failure.
         let _ = fs::write(&self.log, text);
     }
 }

@@ -1,6 +1,6 @@
 //! Asks a running agent for its status each second, and checks every report against the schema.
 //!
-//! Does not: judge what a report says; a row does.
+//! Does not: check the values in a report against the state of the agent; the rows do.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -24,13 +24,13 @@ pub(crate) struct Reports(Arc<Mutex<Checked>>);
 #[derive(Default)]
 struct Checked {
     count: u64,
-    /// The first violation.
+    /// The first violation of the schema.
     wrong: Option<String>,
 }
 
 impl Reports {
-    /// Checks the reports of an agent of the row `slug`, as long as the row runs. Returns the Unix socket where the
-    /// agent's API must listen.
+    /// Checks the reports of an agent of the row `slug` as long as the row runs. Returns the path of a Unix socket:
+    /// start the agent so that its API listens there.
     pub(super) fn watch(&self, slug: &str) -> PathBuf {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (id, nth) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

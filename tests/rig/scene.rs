@@ -1,4 +1,4 @@
-//! One row of a table while it runs: its programs, and its measurements with their limits.
+//! A row of a table while it runs: starts its programs, and records its measurements with their limits.
 //!
 //! Does not: print.
 
@@ -30,7 +30,7 @@ pub(crate) struct Verdict {
 }
 
 impl Scene {
-    /// A row of this name, with a folder of its own below `logs`.
+    /// Begins the row of this name, with a new folder below `logs`.
     pub(crate) fn new(name: &str, logs: &Path) -> Self {
         let slug: String = name
             .chars()
@@ -48,13 +48,14 @@ impl Scene {
         self.folder.join(name)
     }
 
-    /// Starts `command`, whose log is kept under this name.
+    /// Starts `command`. Its log is written to a file of this name.
     pub(crate) fn program(&self, name: &str, command: Command) -> Program {
         let nth = self.programs.fetch_add(1, Ordering::Relaxed);
         Program::start(command, self.path(&format!("{nth}-{name}.log")))
     }
 
-    /// The built program, with its own state directory and without the settings of this environment.
+    /// The command of the built program, with a state directory for the row and without the environment variables of
+    /// the program.
     pub(crate) fn edge(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
         without_settings(&mut command);
@@ -83,12 +84,12 @@ impl Scene {
         command
     }
 
-    /// A small job at these orchestrators.
+    /// Starts a small job at these orchestrators.
     pub(crate) fn agent(&self, urls: &[&str], more: &[&str]) -> Program {
         self.program("agent", self.job(urls, more))
     }
 
-    /// An orchestrator as a process, on this port.
+    /// Starts an orchestrator as a process, on this port.
     pub(crate) fn orchestrator(&self, port: u16) -> Program {
         let listen = format!("127.0.0.1:{port}");
         self.program("orchestrator", self.edge(&["sandbox", "--listen", &listen]))
@@ -103,7 +104,7 @@ impl Scene {
         });
     }
 
-    /// The same for the time between two moments.
+    /// Records the time between two moments, which must not exceed `limit`.
     pub(crate) fn by(&mut self, what: &str, from: Instant, to: Option<Instant>, limit: Duration) {
         self.within(what, to.map(|to| to.saturating_duration_since(from)), limit);
     }
@@ -115,7 +116,7 @@ impl Scene {
         self.seen.push((text, is <= limit));
     }
 
-    /// Records the violations at a place, of which there must be none.
+    /// Records the protocol violations at an orchestrator, of which there must be none.
     pub(crate) fn right(&mut self, wrong: &Wrong) {
         let Wrong { count, first } = wrong;
         let first = first.as_ref().map(|first| format!(", first {first}")).unwrap_or_default();
@@ -138,7 +139,7 @@ impl Scene {
         self.seen.push((what, true));
     }
 
-    /// Records that this machine lacks something that the row needs, which is a failure.
+    /// Records that this computer lacks something that the row needs. The row fails.
     pub(crate) fn lacks(&mut self, what: &str) {
         self.seen.push((format!("not played: {what}"), false));
     }
@@ -147,8 +148,8 @@ impl Scene {
     pub(crate) fn verdict(mut self) -> Verdict {
         match self.reports.checked() {
             (0, _) => {}
-            (count, None) => self.note(format!("{count} reports keep to the schema")),
-            (_, Some(wrong)) => self.holds(&format!("reports keep to the schema ({wrong})"), false),
+            (count, None) => self.note(format!("{count} reports match the schema")),
+            (_, Some(wrong)) => self.holds(&format!("reports match the schema ({wrong})"), false),
         }
         Verdict { seen: self.seen }
     }

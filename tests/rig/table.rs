@@ -1,7 +1,7 @@
 //! Runs the rows of a table, several at a time, and prints their measurements.
 //!
-//! Arguments choose rows by parts of their names. `LONG=1` includes the rows of ten minutes; `ROWS=n` runs n rows at a
-//! time. A row that cannot run on this machine, or without a measurement, fails.
+//! Arguments choose rows by parts of their names. `LONG=1` includes the rows that take ten minutes; `ROWS=n` runs n
+//! rows at a time. A row fails if the computer lacks something, or if it has no measurement.
 //!
 //! Does not: contain rows.
 
@@ -14,23 +14,23 @@ use std::time::Instant;
 
 use super::scene::{Scene, Verdict};
 
-/// The default number of rows at a time. A row mostly waits, so they disturb each other little.
+/// The default number of rows at a time. Rows mostly wait, so several at a time hardly affect each other.
 const ROWS_AT_ONCE: usize = 4;
 
-/// A fault, the required reaction, and the function that causes it.
+/// A fault, the required reaction, and the function that causes the fault.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// The fault.
     pub(crate) fault: &'static str,
     /// The required reaction.
     pub(crate) must: &'static str,
-    /// Its approximate duration in seconds; long rows start first.
+    /// The approximate duration of the row in seconds; long rows start first.
     pub(crate) seconds: u32,
     /// Causes the fault and measures the reaction.
     pub(crate) play: fn(&mut Scene),
 }
 
-/// Rows that take longer, in seconds, run with `LONG=1` only.
+/// The maximum duration of a row without `LONG=1`, in seconds.
 const LONGEST: u32 = 200;
 
 /// Runs `rows` and prints them as a table. Returns whether all passed. Logs are written below `logs`.

@@ -1,5 +1,5 @@
-//! A network camera for tests, with the oddities of real ones as switches: RTSP on a free port of this machine,
-//! H.264 in RTP, over the RTSP connection or over UDP.
+//! A network camera for tests: RTSP on a free local port, H.264 in RTP, over the RTSP connection or over UDP. Switches
+//! choose the unusual behaviour of real cameras.
 //!
 //! Declare `mod rtsp_camera;` in the test program, then:
 //!
@@ -13,7 +13,7 @@
 //! | oddity | how |
 //! |---|---|
 //! | a new SSRC with each GOP | `ssrc: Ssrc::EachGop` or `Ssrc::EachGopRestarts` |
-//! | only RTSP requests keep the session alive | `session_timeout: Some(..)`; RTCP is counted, and does not keep it |
+//! | only RTSP requests keep the session alive | `session_timeout: Some(..)`; RTCP packets are counted, but do not keep it alive |
 //! | GET_PARAMETER refused, or unknown | `get_parameter: GetParameter::Refused` or `GetParameter::Unknown` |
 //! | one transport only (461 for the other) | `transport: Transport::Udp` or `Transport::Tcp` |
 //! | TLS with any certificate | `tls: Some(Tls::self_signed())` or `Tls::new(certificate, key)` |
@@ -50,7 +50,7 @@ pub(crate) use video::Recording;
 
 /// The path of the video; any other one is answered with 404.
 const PATH: &str = "/video";
-/// The longest wait for a request before the camera looks whether it was stopped.
+/// The longest wait for a request before the camera checks whether it was stopped.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The oddities of a camera; the default has none.
@@ -66,7 +66,7 @@ pub(crate) struct Switches {
     pub(crate) transport: Transport,
     /// Each RTP timestamp is 0.
     pub(crate) is_untimed: bool,
-    /// Who may watch; `None` lets everybody.
+    /// The credential that a client must send; `None` accepts every client.
     pub(crate) credential: Option<Credential>,
     /// RTSP over TLS.
     pub(crate) tls: Option<Tls>,
@@ -152,7 +152,7 @@ impl Tls {
 pub(crate) struct Seen {
     /// The methods of the requests, in their order.
     pub(crate) methods: Vec<String>,
-    /// RTCP packets that came.
+    /// RTCP packets that arrived.
     pub(crate) rtcp: u64,
     /// Frames that were sent.
     pub(crate) frames: u64,
@@ -202,7 +202,7 @@ impl Camera {
         self.address.to_string()
     }
 
-    /// The address of its video.
+    /// The URL of the video.
     pub(crate) fn url(&self) -> String {
         let scheme = if self.shared.switches.tls.is_some() { "rtsps" } else { "rtsp" };
         format!("{scheme}://{}{PATH}", self.address)
@@ -263,7 +263,7 @@ enum Way {
     Udp { rtp: UdpSocket, rtcp: UdpSocket, to: (SocketAddr, SocketAddr) },
 }
 
-/// One connection: requests in, answers and packets out.
+/// One connection, which carries requests, answers, and packets.
 struct Client {
     wire: Box<dyn Wire>,
     tcp: TcpStream,

@@ -1,4 +1,4 @@
-//! Reads RTSP requests, writes the head of their answers, and judges credentials.
+//! Reads RTSP requests, writes the heads of answers, and checks credentials.
 //!
 //! Does not: answer; `rtsp_camera` does.
 
@@ -84,7 +84,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    /// The header that demands the credential, or `None` if the request has it.
+    /// The header `WWW-Authenticate` of a 401 answer, or `None` if the request has the right credential.
     pub(super) fn challenge(&self, request: &Request) -> Option<String> {
         let shown = request.header("Authorization").unwrap_or_default();
         let Self { user, password, scheme } = self;

@@ -1,6 +1,6 @@
 //! Puts access units into RTP packets (RFC 6184: single NAL units and FU-A), and writes the camera's RTCP.
 //!
-//! Does not: send them.
+//! Does not: send packets.
 
 use super::Ssrc;
 use super::video::Unit;
@@ -21,18 +21,18 @@ pub(super) struct Packets {
 
 impl Packets {
     pub(super) fn new() -> Self {
-        // The values start close to their wraps, so that each test passes them.
+        // Sequence number and timestamp start shortly before they wrap, so that every test includes a wrap.
         Self { ssrc: 0x1000_0001, sequence: u16::MAX - 50, epoch: u32::MAX - 90_000, sent: 0 }
     }
 
-    /// A GOP begins that is not the first.
+    /// Changes the SSRC as `ssrc` says. Call this at the begin of each GOP except the first.
     pub(super) fn begin_gop(&mut self, ssrc: Ssrc) {
         if ssrc == Ssrc::Fixed {
             return;
         }
         self.ssrc = self.ssrc.wrapping_add(0x0101_0101);
         if ssrc == Ssrc::EachGopRestarts {
-            // Steps forwards and backwards.
+            // The new sequence numbers are higher or lower than the old ones.
             self.sequence = self.sequence.wrapping_mul(17).wrapping_add(20_011);
             self.epoch = self.epoch.wrapping_mul(17).wrapping_add(2_000_000_011);
         }
@@ -75,7 +75,7 @@ impl Packets {
     pub(super) fn sender_report(&self, time: u32) -> Vec<u8> {
         let mut packet = vec![0x80, 200, 0, 6];
         packet.extend(self.ssrc.to_be_bytes());
-        // The camera's clock: seconds, and their fraction.
+        // The time of the camera's clock: seconds, and a fraction of a second.
         packet.extend((3_900_000_000 + time / 90_000).to_be_bytes());
         packet.extend((time % 90_000 * 47_721).to_be_bytes());
         packet.extend(self.epoch.wrapping_add(time).to_be_bytes());

@@ -1,6 +1,6 @@
-//! Makes the H.264 that the camera sends, with GStreamer, and describes it.
+//! Makes the H.264 that the camera sends, with GStreamer, and writes its SDP.
 //!
-//! Does not: put it into packets.
+//! Does not: split H.264 into packets; `rtp` does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,11 +14,11 @@ const SPS: u8 = 7;
 const PPS: u8 = 8;
 const IDR: u8 = 5;
 
-/// Access units, which the camera repeats.
+/// The access units that the camera sends again and again.
 #[derive(Clone)]
 pub(crate) struct Recording {
     units: Vec<Unit>,
-    /// The parameter sets, which the camera describes.
+    /// The parameter sets, which the SDP contains.
     parameters: Vec<Vec<u8>>,
 }
 
@@ -34,7 +34,7 @@ impl Recording {
         Self::made(48, "pattern=ball", "tune=zerolatency key-int-max=24")
     }
 
-    /// Video with intra refresh: recovery points, and no IDR picture.
+    /// Video with intra refresh, which has recovery points but no IDR pictures.
     pub(crate) fn without_idr() -> Self {
         let mut recording =
             Self::made(97, "pattern=ball", "tune=zerolatency intra-refresh=true key-int-max=24");
@@ -66,12 +66,12 @@ impl Recording {
         Self { units, parameters }
     }
 
-    /// The frame with this number, from 0, over all repetitions.
+    /// The frame with this number. Frames are numbered from 0, over all repetitions.
     pub(super) fn unit(&self, number: u64) -> &Unit {
         &self.units[usize::try_from(number).unwrap() % self.units.len()]
     }
 
-    /// Its description for DESCRIBE.
+    /// The SDP of the video, for the answer to DESCRIBE.
     pub(super) fn sdp(&self) -> String {
         let sets: Vec<_> = self.parameters.iter().map(|set| STANDARD.encode(set)).collect();
         let sets = sets.join(",");
@@ -85,7 +85,7 @@ impl Recording {
 }
 
 impl Unit {
-    /// Takes an access unit in Annex B apart.
+    /// Splits an access unit in Annex B into NAL units.
     fn of(bytes: &[u8]) -> Self {
         let mut nals = Vec::new();
         let mut rest = bytes;

@@ -1,6 +1,7 @@
-//! A client for the tests of the sandbox: hand-written HTTP/1.1, and h2, over TLS that accepts every certificate.
+//! A client for the tests of the sandbox: HTTP/1.1 written by hand, and HTTP/2 by the crate h2, over TLS that accepts
+//! every certificate.
 //!
-//! Does not: use the project's own clients; it shares only their connector.
+//! Does not: use the project's own clients, except for their connector.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,19 +35,19 @@ use tokio::time::timeout;
 use http_reader::Unread;
 use trusting::Trusting;
 
-/// The longest wait for anything.
+/// The time limit of each wait.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A connection, and the certificate that came with it.
+/// Connects to the sandbox. Returns the connection and the fingerprint of the certificate.
 pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (MaybeTlsStream, Fingerprint) {
     connect_to(&sandbox.url(), alpn).await
 }
 
-/// The same to any URL. Without TLS the fingerprint is that of `none`.
+/// Connects to any URL. Without TLS, the returned fingerprint has no meaning.
 pub(crate) async fn connect_to(url: &str, alpn: Alpn) -> (MaybeTlsStream, Fingerprint) {
     let judge = Arc::new(Trusting::default());
     let connector = Connector::new(judge.clone());
@@ -98,7 +99,7 @@ impl Client {
         self.stream.flush().await.unwrap();
     }
 
-    /// A POST with a whole body.
+    /// Sends a POST with its whole body.
     pub(crate) async fn post_body(&mut self, path: &str, headers: &str, body: &[u8]) {
         let length = body.len();
         self.send(&format!(
@@ -108,7 +109,7 @@ impl Client {
         self.bytes(body).await;
     }
 
-    /// The head of a POST in chunks.
+    /// Sends the head of a POST with a chunked body.
     pub(crate) async fn post(&mut self, channel: &str, seq: u64, headers: &str) {
         self.send(&format!(
             "POST /ai/trickle/{channel}/{seq} HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp2t\r\n\
@@ -140,17 +141,17 @@ impl Client {
         assert!(read.is_err(), "{read:?}: {byte:?}");
     }
 
-    /// The head of the next answer.
+    /// Reads the head of the next answer.
     pub(crate) async fn head(&mut self) -> String {
         self.unread.head(&mut self.stream).await
     }
 
-    /// The next chunk of a body; the last one is empty.
+    /// Reads the next chunk of a body; the last one is empty.
     pub(crate) async fn next_chunk(&mut self) -> Vec<u8> {
         self.unread.chunk(&mut self.stream).await
     }
 
-    /// The next answer, with its whole body.
+    /// Reads the next answer with its whole body.
     pub(crate) async fn answer(&mut self) -> Answer {
         let head = self.head().await;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -170,27 +171,27 @@ impl Client {
     }
 }
 
-/// One request on a connection of its own.
+/// Sends a request on a new connection. Returns the answer.
 pub(crate) async fn call(sandbox: &Handle, request: &str) -> Answer {
     let mut client = Client::connect(sandbox).await;
     client.send(request).await;
     client.answer().await
 }
 
-/// The same to any URL, with a body; `headers` are whole lines.
+/// Sends a POST to any URL on a new connection. `headers` are whole lines. Returns the answer.
 pub(crate) async fn post(url: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut client = Client::connect_to(url).await;
     client.post_body(path, headers, body).await;
     client.answer().await
 }
 
-/// The orchestrator's info, or gRPC status and message.
+/// Requests the orchestrator's info. An error is the gRPC status and message.
 pub(crate) async fn info(sandbox: &Handle) -> Result<OrchestratorInfo, (u32, String)> {
     let request = OrchestratorRequest::default();
     info_from(sandbox, "/net.Orchestrator/GetOrchestrator", &request).await
 }
 
-/// A unary gRPC call.
+/// Makes a unary gRPC call.
 pub(crate) async fn info_from(
     sandbox: &Handle,
     method: &str,
@@ -200,7 +201,7 @@ pub(crate) async fn info_from(
     OrchestratorInfo::decode(bytes.as_slice()).map_err(|_| (0, "no protobuf".to_owned()))
 }
 
-/// The same, with the message as bytes.
+/// Like [`info_from`], but returns the message as bytes.
 pub(crate) async fn info_bytes(
     sandbox: &Handle,
     method: &str,
@@ -253,7 +254,7 @@ async fn unary(
     Ok(message.split_off(5))
 }
 
-/// The project's own client of the network, which pays with the sandbox's signer.
+/// The project's own [`Network`], which pays with the sandbox's signer.
 pub(crate) fn network(sandbox: &Handle, options: SessionOptions) -> Network {
     let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
     let client = service_client(ServiceTrust::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Paths that no other test uses, and folders that are removed with their owner.
+//! Paths that no other test uses, and paths that are removed when their owner is dropped.
 //!
 //! Does not: create anything.
 #![allow(dead_code, reason = "each test file uses its part")]
@@ -14,7 +14,7 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{nth}-{name}", std::process::id()))
 }
 
-/// A path for a file or folder, which is removed when this is dropped.
+/// A path for a file or folder, which is removed when the value is dropped.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -33,7 +33,7 @@ impl Deref for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // One of the two fails, or both if the test created nothing.
+        // One of the two calls fails, or both if the test created nothing.
         let _ = std::fs::remove_dir_all(&self.0);
         let _ = std::fs::remove_file(&self.0);
     }

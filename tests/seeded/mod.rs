@@ -1,6 +1,6 @@
-//! Random numbers that are the same in every run.
+//! Pseudo-random numbers that are the same in every run.
 //!
-//! Does not: suit secrets.
+//! Does not: make numbers that are safe for secrets.
 #![allow(dead_code, clippy::indexing_slicing, reason = "a test may panic, and uses its part")]
 
 /// A generator of numbers (xorshift64*).
@@ -13,7 +13,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Any number.
+    /// A number from the whole range of `u64`.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -31,7 +31,7 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A number between two others.
+    /// A number from `least` to `most`.
     pub(crate) fn between(&mut self, least: f64, most: f64) -> f64 {
         least + (most - least) * self.unit()
     }
@@ -41,7 +41,7 @@ impl Random {
         self.unit() < of_one
     }
 
-    /// One of these.
+    /// One of the elements of `among`.
     pub(crate) fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }

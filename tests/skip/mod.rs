@@ -1,18 +1,19 @@
-//! Records a test that this machine cannot run, so that it is counted as skipped and not as passed.
+//! Records a test that this computer cannot run, so that it is counted as skipped and not as passed.
 //!
-//! The standard harness has no test that skips itself while it runs. Such a test writes its name and its reason to
-//! the file that `SKIPPED` names; `cross/test.sh` prints the file, and subtracts its lines from the tests that passed.
+//! With the standard test harness, a test cannot mark itself as skipped. Therefore it writes its name and a reason to
+//! the file that the environment variable `SKIPPED` names. `cross/test.sh` prints this file, and subtracts the number
+//! of its lines from the number of passed tests.
 //!
-//! Does not: cover what `cross/setup.sh` can install; a test without it fails.
+//! Does not: cover programs that `cross/setup.sh` installs; a test that lacks such a program must fail.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Reports that the test of this thread is skipped, and why. The caller returns right after it.
+/// Records that the test of this thread is skipped, with the reason. The test must return right after this call.
 pub(crate) fn skip(reason: &str) {
     let thread = std::thread::current();
     let line = format!("{}: {reason}\n", thread.name().unwrap_or("a test"));
-    // Written to standard error directly: the harness hides the output of tests that pass.
+    // This bypasses `eprintln!`, whose output the test harness hides if the test passes.
     let _ = write!(std::io::stderr(), "skipped: {line}");
     if let Some(list) = std::env::var_os("SKIPPED") {
         let file = OpenOptions::new().create(true).append(true).open(list);

@@ -1,4 +1,4 @@
-//! A small picture in motion, encoded: the video of tests that run no agent.
+//! A capture of a small test picture, for tests that need video but run no agent.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-//! The arguments of a small job, and an environment without settings: the start of a program in tests.
+//! Helps tests to start the program: the arguments of a small job, and an environment without settings of the program.
 //!
-//! Does not: start it.
+//! Does not: start the program.
 
 use std::process::Command;
 
-/// The arguments of a small job, so that many run on a small machine.
+/// The arguments of a job with a small picture, so that several tests can run at a time.
 pub(crate) const SMALL: [&str; 8] = [
     "--video.width",
     "320",
@@ -16,7 +16,7 @@ pub(crate) const SMALL: [&str; 8] = [
     "ultrafast",
 ];
 
-/// Removes from `command` all settings of this environment. Set the test's own variables afterwards.
+/// Removes the program's settings in this process's environment from `command`. Set variables of the test afterwards.
 pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIVEPEER_EDGE_")) {
         command.env_remove(name);

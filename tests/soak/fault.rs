@@ -1,6 +1,6 @@
-//! The processes of a soak, and its faults.
+//! Starts the programs of a soak, and causes its faults.
 //!
-//! Does not: judge the result; `figures` does.
+//! Does not: check the result against limits; `figures` does.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::rig::program::Program;
 use crate::rig::scene::Scene;
 use crate::rig::{ms, s, wait};
 
-/// Random numbers that a seed repeats (xorshift64*).
+/// Pseudo-random numbers (xorshift64*). The same seed gives the same numbers.
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -39,7 +39,7 @@ pub(crate) struct Stage<'a> {
     camera: Camera<'a>,
     places: [Place; 2],
     signer: Place,
-    /// Frames and violations of places that were stopped.
+    /// The number of frames that orchestrators received before they were stopped.
     counted: u64,
     wrong: u64,
     prompts: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Starts all of them.
+    /// Starts camera, agent, orchestrators and signer.
     pub(crate) fn new(scene: &'a Scene) -> Self {
         let paid = || Options { price: Some(10), ..Options::default() };
         let signer = Some(SignerOptions::default());
@@ -71,7 +71,7 @@ impl<'a> Stage<'a> {
         Self { agent, camera, places, signer, counted, wrong, prompts, config }
     }
 
-    /// Frames that arrived at all places so far.
+    /// The number of frames that have arrived at all orchestrators so far.
     pub(crate) fn frames(&self) -> u64 {
         let here = self.places.iter().filter(|place| place.is_there()).map(Place::frames);
         self.counted + here.sum::<u64>()
@@ -90,7 +90,7 @@ impl<'a> Stage<'a> {
         }
         match self.wrong {
             0 => Ok(()),
-            count => Err(format!("{count} violations at a place that is gone")),
+            count => Err(format!("{count} violations at an orchestrator that was stopped")),
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Stage<'a> {
                 self.prompts += 1;
                 write(&self.config, self.prompts);
                 self.agent.signal("HUP");
-                "other parameters by SIGHUP".to_owned()
+                "changed parameters, with SIGHUP".to_owned()
             }
             7 => {
                 for endpoint in [Endpoint::MakePayment, Endpoint::SignInfo] {

@@ -1,9 +1,9 @@
-//! The measurements of a soak: resources of the process over time, and the times of recovery.
+//! Evaluates the measurements of a soak: the resources of the process over time, and the times of recovery.
 //!
 //! Growth is the difference between the medians of the first and the last fifth of the time after the warm-up, so that
-//! a single sample has no weight.
+//! a single sample has no effect.
 //!
-//! Does not: measure.
+//! Does not: take samples.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::rig::program::Holds;
 
 /// The highest allowed growth of memory in an hour: 2 MB.
 const KIB_PER_HOUR: f64 = 2_000_000.0 / 1024.0;
-/// The variation of threads or descriptors that does not count as growth.
+/// Growth by this many threads or descriptors is within the random variation, and is allowed.
 const CHANCE: u64 = 2;
 
-/// What was measured so far.
+/// The measurements so far.
 pub(crate) struct Figures {
     warm_up: Duration,
     held: Vec<(Duration, Holds)>,
@@ -23,7 +23,8 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Nothing yet, of a soak that takes `time`. The first tenth of it, but ten minutes at most, is warm-up.
+    /// Creates an empty set of measurements for a soak of this duration. Its first tenth, but at most ten minutes, is
+    /// the warm-up.
     pub(crate) fn new(time: Duration) -> Self {
         let warm_up = (time / 10).min(Duration::from_secs(600));
         Self { warm_up, held: Vec::new(), recoveries: Vec::new() }
@@ -47,7 +48,8 @@ impl Figures {
             self.recoveries.get(at).map_or(0.0, |(after, _)| after.as_secs_f64())
         };
         println!(
-            "\n{} faults; frames after one was over: p50 {:.2} s, p90 {:.2} s",
+            "
+{} faults; time from the end of a fault to frames: p50 {:.2} s, p90 {:.2} s",
             self.recoveries.len(),
             after(0.5),
             after(0.9)
@@ -58,7 +60,7 @@ impl Figures {
         let held: Vec<_> = self.held.iter().filter(|(at, _)| *at >= self.warm_up).collect();
         let fifth = held.len() / 5;
         if fifth == 0 {
-            println!("too short to tell growth");
+            println!("too short to measure growth");
             return ExitCode::SUCCESS;
         }
         let (first, last) = (&held[..fifth], &held[held.len() - fifth..]);

@@ -1,10 +1,11 @@
 //! The soak: runs the built program against orchestrators and a signer for hours, with random faults.
 //!
-//! `cross/soak.sh HOURS [SEED]` runs it. The same seed gives the same faults in the same order; without a seed, it
-//! chooses one and prints it. It fails if memory grows by more than 2 MB an hour after a warm-up, if threads or
-//! descriptors grow, if frames are missing for a minute after the end of a fault, or if the agent ends.
+//! `cross/soak.sh HOURS [SEED]` runs the soak. The same seed gives the same faults in the same order; without a seed,
+//! the soak chooses one and prints it. The soak fails if memory grows by more than 2 MB an hour after a warm-up, if the
+//! number of threads or descriptors grows, if frames are missing for a minute after the end of a fault, or if the agent
+//! ends.
 //!
-//! Does not: interrupt links; `links` does.
+//! Does not: interrupt links; `tests/links` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,13 +30,13 @@ use rig::{ms, s, wait};
 
 /// The longest time without frames after the end of a fault.
 const RECOVERY: Duration = s(60);
-/// The pause between the recovery from a fault and the next fault.
+/// The shortest and the longest pause between the recovery from a fault and the next fault, in seconds.
 const CALM: (u64, u64) = (10, 40);
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
     let Some(hours) = words.next().and_then(|hours| hours.parse::<f64>().ok()) else {
-        println!("soak: say for how many hours, as cross/soak.sh HOURS [SEED]");
+        println!("soak: the number of hours is missing; run cross/soak.sh HOURS [SEED]");
         return ExitCode::from(2);
     };
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -62,7 +63,7 @@ fn soak(scene: &Scene, time: Duration, seed: u64) -> Result<Figures, String> {
         let calm = Instant::now() + s(chance.between(CALM.0, CALM.1));
         while Instant::now() < calm {
             wait(ms(1000));
-            // Sampled after a part of the pause, when the resources for the recovery are free again.
+            // The sample is taken late in the pause, when resources of the recovery are free again.
             if calm.saturating_duration_since(Instant::now()) < s(5) {
                 figures.add(began.elapsed(), stage.agent.holds());
             }
@@ -72,17 +73,14 @@ fn soak(scene: &Scene, time: Duration, seed: u64) -> Result<Figures, String> {
         let over = Instant::now();
         let took = recovered(&mut stage, over, &name)?;
         let rss = stage.agent.holds().rss;
-        println!(
-            "{at:6} s {rss} KiB  {name}: frames {:.2} s after it was over",
-            took.as_secs_f64()
-        );
+        println!("{at:6} s {rss} KiB  {name}: frames {:.2} s after its end", took.as_secs_f64());
         figures.recovered(&name, took);
         stage.check()?;
     }
     Ok(figures)
 }
 
-/// Waits for frames. Returns the time from `since` to them.
+/// Waits for frames. Returns the time from `since` to the first ones.
 fn recovered(stage: &mut Stage<'_>, since: Instant, fault: &str) -> Result<Duration, String> {
     let before = stage.frames();
     let back = rig::until(RECOVERY, || stage.frames() >= before + 12);

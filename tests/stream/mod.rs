@@ -1,9 +1,9 @@
 //! Reads a whole transport stream strictly, and decodes it.
 //!
-//! It shares no code with the project's own reader, so that a mistake in one shows in the other. Numbers are those of
-//! ISO/IEC 13818-1.
+//! This reader shares no code with the project's own reader, so that a mistake in one of them is found by the other.
+//! The numbers are those of ISO/IEC 13818-1.
 //!
-//! Does not: tolerate a mistake; it panics with the place of the first one.
+//! Does not: tolerate a mistake in the stream; panics with the packet of the first one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,11 +32,11 @@ pub(crate) struct Segment {
 
 /// One picture.
 pub(crate) struct Unit {
-    /// In ticks of 90 kHz.
+    /// The presentation time in ticks of 90 kHz.
     pub(crate) pts: u64,
     pub(crate) dts: u64,
     pub(crate) is_random_access: bool,
-    /// Types of its NAL units.
+    /// The types of its NAL units.
     pub(crate) nals: Vec<u8>,
 }
 
@@ -98,14 +98,18 @@ impl Reading {
             assert!(self.map.is_none_or(|known| known == map), "packet {n}: another map");
             self.map = Some(map);
         } else if Some(pid) == self.map {
-            assert_eq!(self.segments.last().unwrap().bytes.len(), PACKET, "the map is second");
+            assert_eq!(
+                self.segments.last().unwrap().bytes.len(),
+                PACKET,
+                "the PMT must be the second packet"
+            );
             let section = section(n, payload);
             let info = usize::from(u16::from_be_bytes([section[10] & 0x0f, section[11]]));
             let stream = &section[12 + info..];
             assert_eq!(stream[0], H264);
             self.video = Some(u16::from_be_bytes([stream[1] & 0x1f, stream[2]]));
         } else {
-            assert_eq!(Some(pid), self.video, "packet {n}: its PID is in no table");
+            assert_eq!(Some(pid), self.video, "packet {n}: no table lists PID {pid}");
             if begins {
                 self.end_unit();
                 self.pes = Some((flags & 0x40 != 0, Vec::new()));
@@ -137,7 +141,7 @@ impl Reading {
     }
 }
 
-/// A section within one packet, without its checksum. Panics if the checksum is wrong.
+/// Returns the section in one packet, without the checksum. Panics if the checksum is wrong.
 #[track_caller]
 fn section(n: usize, payload: &[u8]) -> &[u8] {
     let section = &payload[1 + usize::from(payload[0])..];
@@ -146,7 +150,7 @@ fn section(n: usize, payload: &[u8]) -> &[u8] {
     &section[..length - 4]
 }
 
-/// CRC-32/MPEG-2; 0 over bytes with their checksum.
+/// The CRC-32/MPEG-2, which is 0 over bytes that end with their checksum.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
@@ -175,7 +179,7 @@ pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     input.push_buffer(gst::Buffer::from_slice(stream.to_vec())).unwrap();
     input.end_of_stream().unwrap();
     let mut pictures = Vec::new();
-    // A pipeline that fails does not send an end of stream.
+    // This loop also ends if the pipeline fails, which sends no end of stream.
     while let Some(sample) = output.try_pull_sample(gst::ClockTime::from_seconds(20)) {
         let caps = sample.caps().unwrap().structure(0).unwrap();
         let size = |name| usize::try_from(caps.get::<i32>(name).unwrap()).unwrap();
@@ -186,13 +190,13 @@ pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     pictures
 }
 
-/// Runs a pipeline to its end. Panics unless that is the end of the stream.
+/// Runs a pipeline to its end. Panics unless it ends with an end of stream.
 #[track_caller]
 pub(crate) fn make(description: &str) {
     assert_eq!(play(description), Some(gst::MessageType::Eos), "{description}");
 }
 
-/// Runs a pipeline to its end: end of stream or error, or `None` if it hangs.
+/// Runs a pipeline to its end. Returns the type of the last message (end of stream or error), or `None` if it hangs.
 pub(crate) fn play(description: &str) -> Option<gst::MessageType> {
     gst::init().unwrap();
     let pipeline = gst::parse::launch(description).unwrap();

@@ -1,5 +1,5 @@
-//! A peer on a real socket that sends what the test gives it, byte by byte; the source of a publisher and the sink of a
-//! subscriber.
+//! A peer on a real socket that sends exactly the bytes of the test; also a source of pieces for a publisher, and a
+//! sink for a subscriber.
 //!
 //! Every wait has a limit, so that a test fails with a message and does not hang.
 //!
@@ -26,10 +26,10 @@ use tokio::sync::mpsc;
 use http_reader::Unread;
 pub(crate) use trusting::connector;
 
-/// The longest that a test waits for anything.
+/// The time limit of each wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits for `future`; panics after [`PATIENCE`] with `what` and the caller's place.
+/// Waits for `future`. Panics after [`PATIENCE`] with `what` and the caller's line.
 #[track_caller]
 pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
@@ -37,7 +37,7 @@ pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Futur
     async move {
         match tokio::time::timeout(PATIENCE, future).await {
             Ok(done) => done,
-            Err(_) => panic!("{place}: {what} did not come"),
+            Err(_) => panic!("{place}: no {what} within the time limit"),
         }
     }
 }
@@ -93,12 +93,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// The head of the next request, in lower case.
+    /// Reads the head of the next request, in lower case.
     pub(crate) async fn head(&mut self) -> String {
         self.unread.head(&mut self.socket).await.to_ascii_lowercase()
     }
 
-    /// The next chunk of a body; `None` at its end.
+    /// Reads the next chunk of a body; `None` at the end of the body.
     pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let chunk = self.unread.chunk(&mut self.socket).await;
         (!chunk.is_empty()).then_some(chunk)
@@ -108,7 +108,7 @@ impl Peer {
         soon("room", self.socket.write_all(bytes.as_bytes())).await.expect("an open connection");
     }
 
-    /// Waits until the other side closes. Returns the bytes that were not used.
+    /// Waits until the other side closes the connection. Returns the bytes that the test did not read.
     pub(crate) async fn closed(&mut self) -> Vec<u8> {
         while self.unread.more(&mut self.socket).await {}
         self.unread.take()
@@ -124,12 +124,15 @@ impl Peer {
 
     /// Ends the connection with RST.
     pub(crate) fn reset(self) {
-        #[allow(deprecated, reason = "with 0 it does not block, which is why it is deprecated")]
+        #[allow(
+            deprecated,
+            reason = "it is deprecated because it can block, which it does not with 0"
+        )]
         self.socket.set_linger(Some(Duration::ZERO)).expect("linger");
     }
 }
 
-/// Pieces that the test gives one by one; it reports each resync to the test.
+/// A source of pieces, which the test gives one by one with [`Feeder`]. Each resync is reported to the test.
 pub(crate) struct Feed {
     pieces: mpsc::Receiver<Piece>,
     resyncs: mpsc::UnboundedSender<()>,
@@ -175,7 +178,7 @@ impl Pieces for Feed {
     }
 }
 
-/// A call of the sink.
+/// A call of one of the sink's functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sunk {
     Begin(u64, String),
@@ -200,7 +203,7 @@ impl Sinked {
         async move { next.await.expect("a sink") }
     }
 
-    /// The remaining calls, up to the end of the subscriber.
+    /// Waits for the end of the subscriber. Returns the calls until then.
     pub(crate) async fn rest(mut self) -> Vec<Sunk> {
         let mut rest = Vec::new();
         while let Some(sunk) = soon("the sink's end", self.0.recv()).await {

@@ -1,7 +1,7 @@
-//! What publisher and subscriber must do together with any trickle server.
+//! Scenarios in which a publisher and a subscriber use the same channel of any trickle server.
 //!
-//! Each scenario takes the base URL of a server's channels and the name of a new channel there. No other scenario may
-//! use that channel, so that scenarios can run at the same time.
+//! Each scenario takes the base URL of a server's channels and the name of a new channel. No other scenario may use
+//! this name, so that scenarios can run at the same time.
 //!
 //! Does not: start a server.
 #![allow(dead_code, reason = "not every server runs all scenarios")]
@@ -26,15 +26,16 @@ use tokio::task::JoinHandle;
 
 use crate::trickle_raw::connector;
 
-/// The longest that a scenario waits for anything but media time.
+/// The time limit of each wait, except for waits in media time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(PATIENCE, future).await;
-    waited.unwrap_or_else(|_| panic!("{what} did not come"))
+    waited.unwrap_or_else(|_| panic!("no {what} within the time limit"))
 }
 
-/// The bytes of piece `index` of segment `seq`: recognisable, and about as long as a frame at 2 Mbit/s.
+/// The bytes of piece `index` of segment `seq`. They differ for each piece, and are about as long as a frame at 2
+/// Mbit/s.
 fn piece_bytes(seq: u64, index: usize) -> Bytes {
     let length = if index == 0 { 40_000 } else { 4_000 + index * 137 % 6_000 };
     let head = format!("<{seq}/{index}>");
@@ -47,7 +48,7 @@ fn segment_bytes(seq: u64, pieces: usize) -> Vec<u8> {
     (0..pieces).flat_map(|index| piece_bytes(seq, index)).collect()
 }
 
-/// Segments at a steady pace.
+/// A source of segments whose pieces come at regular intervals.
 struct Paced {
     pace: tokio::time::Interval,
     segments: u64,
@@ -78,7 +79,7 @@ impl Pieces for Paced {
     }
 }
 
-/// Pieces that the scenario gives one by one.
+/// A source of pieces, which the scenario gives one by one with [`Giver`].
 struct Given {
     pieces: mpsc::Receiver<Piece>,
     resyncs: watch::Sender<u32>,
@@ -101,7 +102,7 @@ impl Giver {
         given.expect("a publisher");
     }
 
-    /// Gives a whole segment; the next segment marks its end.
+    /// Gives all pieces of a segment. It counts as complete when the next segment begins.
     async fn segment(&self, seq: u64, pieces: usize) {
         for index in 0..pieces {
             let place = if index == 0 { PiecePlace::Begin } else { PiecePlace::Continue };
@@ -120,10 +121,10 @@ impl Pieces for Given {
     }
 }
 
-/// What came back: for each seq, the bytes, and whether the segment is complete.
+/// The received segments: for each seq, the bytes, and whether the segment is complete.
 type Copies = BTreeMap<u64, (Vec<u8>, bool)>;
 
-/// A sink that keeps all segments, and notifies of each change.
+/// A sink that keeps all segments in a `watch` channel.
 struct Keeper {
     copies: watch::Sender<Copies>,
     at: u64,
@@ -191,7 +192,7 @@ impl Pair {
         (tokio::spawn(subscriber.run(Keeper { copies, at: 0 }, stop)), stopper, kept)
     }
 
-    /// Deletes the channel, as an orchestrator does that ends a job.
+    /// Deletes the channel, as an orchestrator does at the end of a job.
     async fn delete(&self) {
         let url = Url::parse(&format!("{}/{}", self.base, self.name)).expect("a URL");
         let call = HttpRequest { method: Method::DELETE, ..HttpRequest::get(url) };
@@ -204,14 +205,14 @@ async fn finished(what: &str, running: Running) -> Result<ChannelEnd, TrickleErr
     soon(what, running).await.expect("no panic")
 }
 
-/// The publisher ends after its last piece, and the subscriber at the end of the channel.
+/// Asserts that the publisher ends after its last piece, and the subscriber at the end of the channel.
 async fn finished_both(publisher: Running, subscriber: Running) {
     let end = finished("the publisher's end", publisher).await;
     assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
     ended("the subscriber's end", subscriber).await;
 }
 
-/// The channel is deleted: both ends notice it within 3 s.
+/// Deletes the channel. Asserts that publisher and subscriber end within 3 s.
 async fn deleted_both(pair: &Pair, publisher: Running, subscriber: Running) {
     pair.delete().await;
     let deleted = Instant::now();
@@ -220,7 +221,8 @@ async fn deleted_both(pair: &Pair, publisher: Running, subscriber: Running) {
     assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
 }
 
-/// Waits for an end of the channel. A request that comes after the deletion gets 404 in place of the end.
+/// Asserts that a publisher or subscriber ends because of the deletion of the channel. A request after the deletion
+/// gets 404, which counts as such an end.
 async fn ended(what: &str, running: Running) {
     let end = finished(what, running).await;
     assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
@@ -242,7 +244,7 @@ pub(crate) async fn byte_exact(base: &str, name: &str, pace: Duration) {
     let (publisher, _stopper, counters) = pair.publish(base, Paced::new(pace, 10, 48));
     let end = publisher.await.expect("no panic");
     assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
-    // The publisher deleted the channel.
+    // The subscriber ends because the publisher has deleted the channel.
     ended("the subscriber's end", subscriber).await;
     let copies = kept.borrow();
     assert_eq!(copies.keys().copied().collect::<Vec<u64>>(), (0..10).collect::<Vec<u64>>());
@@ -253,13 +255,13 @@ pub(crate) async fn byte_exact(base: &str, name: &str, pace: Duration) {
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 
-/// A pre-connected POST stays open without a byte for `idle`, whatever provisional answers come.
+/// A pre-connected POST stays open without a byte for `idle`, although provisional answers may arrive.
 pub(crate) async fn idle_pre_connect(base: &str, name: &str, idle: Duration) {
     let pair = Pair::new(base, name);
     let (subscriber, _hold, mut kept) = pair.subscribe();
     let (giver, pieces) = given();
     let (publisher, _stopper, counters) = pair.publish(base, pieces);
-    // Time is what this scenario is about.
+    // This scenario must wait for time, since it tests an idle connection.
     tokio::time::sleep(idle).await;
     giver.segment(0, 3).await;
     until(&mut kept, "segment 0", |copies| has(copies, 0, &segment_bytes(0, 3))).await;
@@ -271,7 +273,7 @@ pub(crate) async fn idle_pre_connect(base: &str, name: &str, idle: Duration) {
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 
-/// The channel is deleted while a segment is being written: both ends notice it within 3 s.
+/// The channel is deleted while a segment is being written: publisher and subscriber end within 3 s.
 pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
     let pair = Pair::new(base, name);
     let (subscriber, _hold, mut kept) = pair.subscribe();
@@ -285,7 +287,8 @@ pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
 /// The channel is deleted before there is any media.
 pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     let pair = Pair::new(base, name);
-    // The server does not show that it has received a POST's head, so the test gives both requests time to arrive.
+    // No answer shows that the server has received the head of a POST, so the scenario waits for both requests to
+    // arrive.
     let (subscriber, _hold, _kept) = pair.subscribe();
     let (_giver, pieces) = given();
     let (publisher, _stopper, _) = pair.publish(base, pieces);
@@ -293,8 +296,8 @@ pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     deleted_both(&pair, publisher, subscriber).await;
 }
 
-/// The publisher's connections break in mid-segment: readers go on at once, and the next segment has the next seq and
-/// is complete.
+/// The publisher's connections break in mid-segment: the subscriber continues at once, and the next segment has the
+/// next seq and is complete.
 pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     let pair = Pair::new(base, name);
     let cut = Cut::new(base).await;
@@ -312,24 +315,24 @@ pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     assert!(broken.elapsed() < Duration::from_secs(2), "{:?}", broken.elapsed());
     giver.segment(2, 4).await;
     until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
-    assert!(has(&kept.borrow(), 0, &segment_bytes(0, 4)), "nothing is appended to a lost segment");
+    assert!(has(&kept.borrow(), 0, &segment_bytes(0, 4)), "a lost segment gets no further bytes");
     assert_eq!(counters.lost.load(Ordering::Relaxed), 1);
     drop(giver);
     finished_both(publisher, subscriber).await;
 }
 
-/// A server that can be killed and started again at the same address, with the same channels, empty.
+/// A server that can be killed, and started again at the same address with the same channels, without their content.
 pub(crate) trait Mortal {
     /// The base URL of the channels.
     fn base(&self) -> String;
     /// Ends the server without closing its channels.
     async fn kill(&mut self);
-    /// Starts it again.
+    /// Starts the server again.
     async fn restart(&mut self);
 }
 
-/// The server dies in mid-segment and is back half a second later: the publisher goes on at the next seq, and
-/// the subscriber reads it.
+/// The server is killed in mid-segment and started again half a second later: the publisher continues with the next
+/// seq, and the subscriber receives that segment.
 pub(crate) async fn killed_and_restarted(server: &mut impl Mortal, name: &str) {
     let base = server.base();
     let pair = Pair::new(&base, name);
@@ -350,7 +353,7 @@ pub(crate) async fn killed_and_restarted(server: &mut impl Mortal, name: &str) {
     assert!(kept.borrow().get(&1).is_some_and(|copy| !copy.1), "segment 1 was torn");
 }
 
-/// The server dies and does not return: both ends report it within 4 s.
+/// The server is killed and does not return: publisher and subscriber fail within 4 s.
 pub(crate) async fn killed_for_good(server: &mut impl Mortal, name: &str) {
     let base = server.base();
     let pair = Pair::new(&base, name);
@@ -368,7 +371,7 @@ pub(crate) async fn killed_for_good(server: &mut impl Mortal, name: &str) {
     assert!(killed.elapsed() < Duration::from_secs(4), "{:?}", killed.elapsed());
 }
 
-/// A proxy between a publisher and a server that can break all connections.
+/// A proxy between a publisher and a server, which can break all connections.
 struct Cut {
     base: String,
     cut: watch::Sender<u32>,
@@ -405,7 +408,7 @@ impl Cut {
     }
 }
 
-/// Carries bytes both ways until there are no more, or the cut: then both sides get an RST.
+/// Copies bytes in both directions until a side closes. At a cut, both sides get an RST.
 async fn carry(mut client: TcpStream, mut server: TcpStream, mut cuts: watch::Receiver<u32>) {
     cuts.mark_unchanged();
     let nodelay = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
@@ -416,7 +419,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut cuts: watch::Re
     };
     if is_cut {
         for socket in [client, server] {
-            #[allow(deprecated, reason = "with 0 it does not block, which is why it is deprecated")]
+            #[allow(
+                deprecated,
+                reason = "it is deprecated because it can block, which it does not with 0"
+            )]
             let _ = socket.set_linger(Some(Duration::ZERO));
         }
     }

@@ -1,6 +1,6 @@
-//! A trust policy for the self-signed servers of tests.
+//! A trust policy that accepts the self-signed certificates of test servers.
 //!
-//! Does not: check anything.
+//! Does not: check certificates.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 

@@ -1,9 +1,9 @@
-//! A model of an uplink with one TCP connection on it, in steps of a millisecond of its own time.
+//! Simulates an uplink with one TCP connection, in steps of a millisecond of simulated time.
 //!
-//! The link has a rate that may change, a round trip, chance losses, and a buffer that drops what does not fit.
-//! TCP has slow start, additive increase, decrease to 0.7 on a loss (as CUBIC has, RFC 9438), selective
-//! acknowledgements and a retransmission timeout. Each segment begins with the window of a fresh connection, as the
-//! publisher's POSTs do.
+//! The link has a rate that may change, a round trip time, random losses, and a buffer; packets that do not fit into
+//! the buffer are dropped. TCP has slow start, additive increase, decrease to 0.7 on a loss (as in CUBIC, RFC 9438),
+//! selective acknowledgements and a retransmission timeout. Each segment begins with the window of a fresh connection,
+//! like the POSTs of the publisher.
 //!
 //! Does not: model other traffic, delayed acknowledgements or pacing.
 
@@ -21,19 +21,19 @@ const FRESH: f64 = 10.0;
 /// A link over time.
 pub(crate) struct Link {
     pub(crate) name: &'static str,
-    /// Bits per second at a second.
+    /// The rate in bits per second, one entry for each quarter of a second.
     pub(crate) rate: Vec<f64>,
-    /// Seconds from a packet to its acknowledgement, without waiting; entries as those of `rate`, the last one
-    /// holds.
+    /// The round trip time in seconds, without time in the buffer, one entry for each quarter of a second. The last
+    /// entry applies to all later times.
     pub(crate) round_trip: Vec<f64>,
     /// The probability that a packet is lost.
     pub(crate) loss: f64,
-    /// Bytes that wait before the link; more are lost.
+    /// The size of the buffer in bytes.
     pub(crate) buffer: usize,
 }
 
 impl Link {
-    /// Bits per second at this time; entries of `rate` are a quarter of a second each.
+    /// The rate at this time, in bits per second.
     pub(crate) fn rate_at(&self, seconds: f64) -> f64 {
         self.rate[((seconds * 4.0) as usize).min(self.rate.len() - 1)]
     }
@@ -43,7 +43,7 @@ impl Link {
         self.round_trip[((seconds * 4.0) as usize).min(self.round_trip.len() - 1)]
     }
 
-    /// How long the trace is, in seconds.
+    /// The length of the trace in seconds.
     pub(crate) fn length(&self) -> f64 {
         self.rate.len() as f64 / 4.0
     }
@@ -65,16 +65,16 @@ pub(crate) struct Tcp<'a> {
     /// The congestion window, in packets.
     window: f64,
     threshold: f64,
-    /// It had more to send than the window let through; else the window does not grow (RFC 7661).
+    /// Whether the window has limited the sender. The window grows only then (RFC 7661).
     is_limited: bool,
     unsent: usize,
     buffered: usize,
-    /// Number of the first packet in `flight`.
+    /// The number of the first packet in `flight`.
     first: u64,
     flight: VecDeque<Packet>,
-    /// Packets sent so far, each time counted.
+    /// The number of packets sent so far, including retransmissions.
     order: u64,
-    /// A loss of an earlier packet has shrunk the window already.
+    /// A loss of a packet below this number does not shrink the window, since an earlier loss of the same window did.
     recovered: u64,
     waiting: VecDeque<(u64, u64, usize)>,
     waiting_bytes: usize,
@@ -112,12 +112,12 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Bytes handed in and not acknowledged.
+    /// Bytes that were queued but not acknowledged.
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
     }
 
-    /// Bytes handed in and not sent.
+    /// Bytes that were queued but not sent.
     pub(crate) fn unsent(&self) -> usize {
         self.unsent
     }
@@ -132,22 +132,22 @@ impl<'a> Tcp<'a> {
         self.delivered
     }
 
-    /// Takes bytes to send.
+    /// Queues bytes to send.
     pub(crate) fn hand(&mut self, bytes: usize) {
         self.unsent += bytes;
         self.buffered += bytes;
     }
 
-    /// A new segment goes over a connection that has been idle.
+    /// Begins a new segment on a connection that has been idle.
     pub(crate) fn begin_segment(&mut self) {
         if self.window > FRESH {
-            // Back to most of what it was it grows fast (RFC 2861).
+            // Slow start ends at 3/4 of the old window (RFC 2861).
             self.threshold = self.threshold.max(0.75 * self.window);
             self.window = FRESH;
         }
     }
 
-    /// A millisecond passes.
+    /// Simulates a millisecond.
     pub(crate) fn step(&mut self) {
         self.now += 0.001;
         self.serve();
@@ -254,7 +254,7 @@ impl<'a> Tcp<'a> {
     }
 }
 
-/// Bits per second that a connection gets through this link from one second to another, if it always has bytes.
+/// The throughput of a connection that always has bytes to send, in bits per second, between two times in seconds.
 pub(crate) fn saturated(link: &Link, from: f64, to: f64) -> f64 {
     let mut tcp = Tcp::new(link, 7);
     let mut delivered = 0;

@@ -1,4 +1,4 @@
-//! A camera of the network that refuses: RTSP answers as they are given to it, and no packet.
+//! A network camera that gives the RTSP answers of the test, e.g. refusals, and sends packets without a picture.
 //!
 //! Does not: send video.
 
@@ -7,25 +7,25 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// What it answers.
+/// The answers of a camera.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answers {
-    /// To DESCRIBE: status and reason, then further headers.
+    /// The answer to DESCRIBE: status with reason, and further headers.
     pub(crate) describe: (&'static str, &'static str),
-    /// The media of its description.
+    /// The media in the SDP.
     pub(crate) media: &'static str,
-    /// To SETUP.
+    /// The answer to SETUP: status with reason.
     pub(crate) setup: &'static str,
 }
 
-/// One video of H.264, which everybody may have.
+/// A camera with one H.264 video and no credential.
 pub(crate) const OPEN: Answers = Answers { describe: ("200 OK", ""), media: H264, setup: "200 OK" };
 const H264: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:t\r\n";
 pub(crate) const H265: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=control:t\r\n";
 pub(crate) const ODD: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 ODD/90000\r\na=control:t\r\n";
 pub(crate) const SOUND: &str = "m=audio 0 RTP/AVP 8\r\na=control:t\r\n";
 
-/// Starts it; its host and port. It ends with the test program.
+/// Starts a camera, which runs until the test program ends. Returns host and port.
 pub(crate) fn start(answers: Answers) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -66,7 +66,8 @@ fn converse(mut stream: TcpStream, answers: Answers) -> Option<()> {
             }
             "PLAY" => {
                 write!(stream, "RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 1\r\n\r\n").ok()?;
-                // At a camera's pace: a pad appears with the third packet, and what it does not take is an error later.
+                // GStreamer adds a pad at the third packet, and the program reports an unusable pad some packets later.
+                // The pauses leave time for that.
                 for number in 0..100 {
                     thread::sleep(Duration::from_millis(20));
                     let head = [b'$', 0, 0, 16, 0x80, 0xe0, 0, number, 0, 0, 0, 1, 0, 0, 0, 9];

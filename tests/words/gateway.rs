@@ -1,4 +1,4 @@
-//! The rows of the gateway and of secrets: each raises an error by its real cause and compares the text.
+//! The rows of the gateway and of secrets: each causes an error for real, and compares its text.
 //!
 //! Does not: start the program.
 
@@ -132,7 +132,10 @@ fn row_secrets_that_cannot_be_read() {
         read(&SecretSource::File("/dev/null".into())),
         "/dev/null: a secret is one line of text, at most 8192 bytes",
     );
-    assert!(std::env::var_os("CREDENTIALS_DIRECTORY").is_none(), "no service manager runs tests");
+    assert!(
+        std::env::var_os("CREDENTIALS_DIRECTORY").is_none(),
+        "the tests do not run under a service manager"
+    );
     check(
         read(&SecretSource::Credential("signer".into())),
         "credential signer: CREDENTIALS_DIRECTORY is not set; use LoadCredential= or a file",
@@ -170,7 +173,7 @@ mod on_a_sandbox {
 
     use super::*;
 
-    /// An orchestrator that is paid, and a network that pays it.
+    /// Starts an orchestrator that demands payment. Returns it with a network that pays.
     fn paid() -> (Handle, Network) {
         let signer = Some(sandbox::SignerOptions::default());
         let options = Options { price: Some(10), signer, ..Options::default() };

@@ -1,4 +1,4 @@
-//! The rows of media: each raises an error by its real cause and compares the text.
+//! The rows of `media`: each causes an error for real, and compares its text.
 //!
 //! Does not: start the program.
 
@@ -13,7 +13,7 @@ use resilience::secret::SecretSource;
 
 use crate::camera::{Answers, H265, ODD, OPEN, SOUND, start};
 
-/// A test that takes longer hangs.
+/// The time limit of each wait: a longer wait means that the test hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 const BASIC: &str = "WWW-Authenticate: Basic realm=\"camera\"\r\n";
 
@@ -27,7 +27,7 @@ fn options(source: Source) -> Options {
     Options { source, video, encoder, ..Options::default() }
 }
 
-/// What capturing from `options` comes to.
+/// Captures with `options`, and returns the text of the error.
 fn failure(options: &Options) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let end = async {
@@ -94,11 +94,11 @@ fn row_a_film_that_is_cut_off_cannot_be_decoded() {
         path.display()
     ));
     let whole = std::fs::read(&path).unwrap();
-    // The table of its frames stands at its end.
+    // An MP4 has the index of its frames at the end, which is cut off here.
     std::fs::write(&path, &whole[..2000]).unwrap();
     let said = failure(&options(file(path.clone())));
     std::fs::remove_file(path).unwrap();
-    // GStreamer's decodebin keeps the error to itself in some of its states.
+    // In some states, GStreamer's decodebin does not report the error.
     let is_decode = said.starts_with("the input cannot be decoded: This file ");
     assert!(is_decode || said == "no frame came from the source for 10s", "{said}");
 }
@@ -151,7 +151,7 @@ fn row_encoders_that_are_not_there() {
     );
 }
 
-/// Raises what a camera with these answers does to its client.
+/// Captures from a camera with these answers, and compares the error.
 #[track_caller]
 fn check_camera(answers: Answers, format: CameraFormat, credential: Option<&str>, expected: &str) {
     let host = start(answers);
@@ -214,7 +214,7 @@ fn row_a_camera_without_tcp_or_video_or_h264() {
 
 #[test]
 fn row_a_camera_that_is_not_there() {
-    // A port that nobody listens on: bound, and given up.
+    // Nothing listens on this port, which was bound and closed again.
     let host =
         std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let (url, format) = (format!("rtsp://{host}/secret-path"), CameraFormat::Auto);
@@ -223,7 +223,7 @@ fn row_a_camera_that_is_not_there() {
     assert!(!said.contains("secret-path"), "{said}");
 }
 
-/// A stream that begins in its middle, and whose camera sends SPS and PPS once.
+/// The stream is cut at its start, as if received late from a camera that sends SPS and PPS only once.
 #[test]
 fn row_h264_without_its_parameter_sets() {
     let path = temporary("slices-%d.h264");
@@ -233,7 +233,7 @@ fn row_h264_without_its_parameter_sets() {
         path.display()
     ));
     let files: Vec<PathBuf> = (0..20).map(|n| temporary(&format!("slices-{n}.h264"))).collect();
-    // NAL units of type 1 are slices; what stands before the first is a start code.
+    // A slice is a NAL unit of type 1. The first byte 1 of the file is the end of the start code.
     let is_slice = |path: &&PathBuf| {
         let bytes = std::fs::read(path).unwrap_or_default();
         bytes.iter().position(|byte| *byte == 1).is_some_and(|at| bytes[at + 1] & 0x1f == 1)

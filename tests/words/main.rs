@@ -1,10 +1,10 @@
-//! What the agent says when something goes wrong, each text with the cause that raises it.
+//! Checks that every error and every warning of the agent has a test that raises it.
 //!
-//! `causes` and `variants` list every variant of every error and every warning in the sources, with the row or test
-//! that raises it, or the reason why none does. The rows raise real causes: files, pipelines, sockets, and the built
-//! program.
+//! `causes` and `variants` list every variant of every error, and every warning in the sources, with the test that
+//! raises it, or the reason why none does. The tests of this program are named `row_`; they cause the errors for real,
+//! with files, pipelines, sockets and the built program.
 //!
-//! Does not: know in which file a text is; texts are found wherever they move.
+//! Does not: depend on the file that contains a text, so texts can move.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,15 +1,15 @@
-//! Reads the sources: the variants of errors, and the texts of warnings and of repeated failures.
+//! Finds in the sources the variants of errors, and the texts of warnings and of repeated failures.
 //!
-//! Does not: parse Rust; it knows how rustfmt lays out what it looks for.
+//! Does not: parse Rust; it relies on the layout that rustfmt gives to the code it looks for.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a warning or a repeated failure begins with.
+/// The calls that log a warning or a repeated failure.
 const CALLS: [&str; 4] = ["log::warn!(", "log::error!(", "on_failure(&format!(", "on_failure(\n"];
 
-/// All files below `directory`, with their texts.
+/// All Rust files below `directory`, with their texts.
 fn files(directory: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
@@ -24,7 +24,7 @@ fn files(directory: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// Enums whose texts are a part of an error or a warning, and which are not errors themselves.
+/// Enums that are not errors, but whose texts are a part of an error or a warning.
 const PARTS: [&str; 7] = [
     "ChannelEnd",
     "Complaint",
@@ -35,11 +35,12 @@ const PARTS: [&str; 7] = [
     "Unsent",
 ];
 
-/// The crates whose errors go by their own name. Those of the program bear the name of their module.
+/// Crates whose errors are listed by the name of the type. Errors of the program are listed with the name of their
+/// module.
 const CRATES: [&str; 4] = ["gateway", "media", "mpegts", "resilience"];
 
-/// The sources without their tests, and without the sandbox, which is not a part of the agent: each with the module
-/// of the program that it is in, or nothing for a crate.
+/// The sources without tests, and without the sandbox, which is not a part of the agent. Each has the name of its
+/// module of the program, or an empty name if it is in a crate.
 fn shipped() -> Vec<(String, String)> {
     let is_sandbox =
         |path: &Path| path.iter().any(|part| part == "sandbox" || part == "sandbox.rs");
@@ -53,7 +54,7 @@ fn shipped() -> Vec<(String, String)> {
     files.map(|(path, source)| (module(&path), text(&source))).collect()
 }
 
-/// The keys of all that has to have a cause.
+/// The errors and log texts that must have a row in the table.
 pub(crate) fn keys() -> BTreeSet<String> {
     let shipped = shipped();
     let mut keys = BTreeSet::new();
@@ -64,7 +65,7 @@ pub(crate) fn keys() -> BTreeSet<String> {
     keys
 }
 
-/// The first text of each call, with its lines joined.
+/// The first string of each call of [`CALLS`], with its lines joined.
 fn calls(source: &str) -> Vec<String> {
     let behind = |call: &&str| -> Vec<String> {
         source
@@ -75,7 +76,7 @@ fn calls(source: &str) -> Vec<String> {
     CALLS.iter().flat_map(behind).collect()
 }
 
-/// The text that stands in front of everything else, if one does.
+/// The string literal at the start of `code`, if there is one.
 fn literal(code: &str) -> Option<String> {
     let code = code.trim_start();
     let code = code.strip_prefix("&format!(").unwrap_or(code).trim_start().strip_prefix('"')?;
@@ -94,7 +95,7 @@ fn literal(code: &str) -> Option<String> {
     None
 }
 
-/// The variants of the errors in a source; an error that is a struct is one variant.
+/// The variants of the errors in a source. An error that is a struct counts as one variant.
 fn variants(source: &str) -> Vec<String> {
     let mut variants = Vec::new();
     for kind in ["enum ", "struct "] {
@@ -106,7 +107,7 @@ fn variants(source: &str) -> Vec<String> {
             }
             let behind = &source[at + kind.len()..];
             let name = behind.split(|c: char| !c.is_alphanumeric()).next().unwrap();
-            // Attributes and documentation stand between an empty line and the item.
+            // The attributes and the documentation of an item are between an empty line and the item.
             let head = source[..begin].rsplit("\n\n").next().unwrap();
             if !(is_error(source, head, name) || PARTS.contains(&name)) {
                 continue;
@@ -125,7 +126,7 @@ fn variants(source: &str) -> Vec<String> {
     variants
 }
 
-/// Whether the item with this name and these attributes is an error: it derives the trait or implements it.
+/// Whether the item with this name and these attributes is an error: it derives or implements the trait `Error`.
 fn is_error(source: &str, head: &str, name: &str) -> bool {
     let derived = head.split("#[derive(").skip(1).filter_map(|list| list.split(")]").next());
     let mut derived = derived.flat_map(|list| list.split(',').map(str::trim));
@@ -145,7 +146,7 @@ pub(crate) fn tests() -> BTreeSet<String> {
 fn test_names(source: &str) -> Vec<String> {
     let named = |attribute: &str| -> Vec<String> {
         let behind = source.split(attribute).skip(1);
-        // Further attributes may stand between; another item may not.
+        // Between `#[test]` and `fn` there may be other attributes, but no other item.
         let head = behind.filter_map(|code| code.split_once("fn "));
         let tests =
             head.filter(|(between, _)| !between.contains('}') && !between.contains("#[test]"));
