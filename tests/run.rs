@@ -1,5 +1,5 @@
-//! `run` against orchestrators, and against peers that are not orchestrators: what arrives, what is logged, and the
-//! exit codes.
+//! The command `run` against orchestrators, and against peers that are not orchestrators: the received video, the log,
+//! and the exit codes.
 //!
 //! Does not: stop jobs by signals; `stop` does.
 #![cfg(feature = "sandbox")]
@@ -38,7 +38,7 @@ fn sandbox() -> Handle {
 
 /// The arguments of a small job on these orchestrators.
 fn job<'a>(urls: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    // A failure ends the program here; `tests/lasting.rs` tests the recovery.
+    // With this option a failure ends the program; `tests/lasting.rs` tests the recovery.
     let job = ["run", "--job.on-loss", "exit", "--orchestrator.urls", urls, "--job.model", "m"];
     [&job[..], &SMALL, more].concat()
 }
@@ -57,7 +57,8 @@ fn check(urls: &str, expected: &str) {
     assert!(error.starts_with(expected), "{error:?}\n{expected:?}");
 }
 
-/// The same, with an orchestrator that fails as scripted; `HOST` stands for its host and port.
+/// Runs a job on an orchestrator that fails as scripted, and asserts exit code and error like [`check`]. In `expected`,
+/// `HOST` stands for the orchestrator's host and port.
 #[track_caller]
 fn check_failure(failure: Failure, expected: &str) {
     let sandbox = sandbox();
@@ -106,7 +107,7 @@ async fn a_job_is_started_with_all_configured_values_and_sends_video_at_once() {
 
     let event = edge.hear(" event status");
     assert!(event.starts_with("DEBUG ") && event.contains("a cat"), "{event}");
-    // A keep-alive comes every 10 s.
+    // The agent sends a keep-alive every 10 s.
     let by = edge::LIMIT;
     assert!(
         sandbox.until(by, |record| record.controls().any(|c| c == r#"{"keep":"alive"}"#)).await

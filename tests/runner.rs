@@ -1,6 +1,6 @@
-//! Jobs on runners over real sockets: reservation, payment, start, update, stop, and every way to fail.
+//! Jobs on runners over real sockets: reservation, payment, start, update, stop, and the failures of each.
 //!
-//! Does not: move media.
+//! Does not: send media.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -558,7 +558,7 @@ async fn a_start_is_given_up_and_its_session_stopped_if_a_payment_fails_permanen
 }
 
 // ---------------------------------------------------------------------------------------------
-// Finding and choosing
+// Discovery and choice of a runner
 // ---------------------------------------------------------------------------------------------
 
 /// A discovery list of these runners, each at another orchestrator.

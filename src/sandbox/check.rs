@@ -1,10 +1,10 @@
 //! Checks a gateway's published segments: each can be decoded alone, and time and counters
 //! continue.
 //!
-//! Two readers parse the same bytes. One restarts at each segment, as a decoder does that joins there. The other
-//! continues over all segments, as the app behind the channel does. After a truncated segment or a missing seq, the
-//! continuity counters may jump, and time may not go back. Times are compared as libav reads them ([`LibavClock`]).
-//! Frames that the network's runner would drop are counted ([`FrameRule`]).
+//! Two readers parse the same bytes. One restarts at each segment, like a decoder that joins the stream at this
+//! segment. The other continues over all segments, like the app that reads the channel. After a truncated segment or a
+//! missing seq, continuity counters may jump, but time must not go back. Times are compared as libav reads them
+//! ([`LibavClock`]). Frames that the network's runner would drop are counted ([`FrameRule`]).
 //!
 //! Does not: decode pictures.
 
@@ -80,7 +80,7 @@ pub enum Violation {
     Stray {
         /// The segment.
         seq: u64,
-        /// Their PID.
+        /// The PID of the packets.
         pid: u16,
     },
     /// Bytes are not TS packets.
@@ -167,7 +167,7 @@ impl Violations {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SegmentContent {
     Nothing,
-    /// A first packet that is not a PAT; the violation has been reported.
+    /// The first packet is not a PAT, and the violation has been reported.
     Torn,
     Pat,
     Tables,
@@ -189,7 +189,7 @@ pub(crate) struct Checker {
     whole: Reader,
     alone: Reader,
     content: SegmentContent,
-    /// How many of the first three bytes have been checked.
+    /// The number of bytes of the first packet's header that have been checked, at most three.
     bytes: usize,
     units: u64,
     dropped: u64,
@@ -228,12 +228,12 @@ impl Checker {
         self.dropped
     }
 
-    /// Whether the network's runner drops every frame because time went back.
+    /// Whether time went back so far that the network's runner drops every frame.
     pub(crate) fn is_behind(&self) -> bool {
         self.rule.is_behind()
     }
 
-    /// The PTS of the last video access unit with one.
+    /// The PTS of the last video access unit that has a PTS.
     pub(crate) fn newest(&self) -> Option<Ticks> {
         self.newest
     }
@@ -253,7 +253,7 @@ impl Checker {
     pub(crate) fn push(&mut self, bytes: &[u8], found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         for &byte in bytes.iter().take(3_usize.saturating_sub(self.bytes)) {
-            // The first packet is the PAT's: PID 0 in the 13 bits behind the sync byte.
+            // The first packet must have the PID of the PAT: 0 in the last 13 bits of bytes 1 and 2.
             let fits = match self.bytes {
                 0 => byte == SYNC,
                 1 => byte & 0x1f == 0,
@@ -275,7 +275,7 @@ impl Checker {
         });
     }
 
-    /// Ends the segment; `complete` is false if it broke off.
+    /// Ends the segment. `complete` is false if the publisher broke off.
     pub(crate) fn end(&mut self, complete: bool, found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         if !complete {
@@ -380,7 +380,8 @@ mod tests {
         }
     }
 
-    /// Checks segments (seq, bytes, whether they are complete) and compares the violations.
+    /// Checks segments, and asserts that the violations are `expected`. A segment is its seq, its bytes, and whether it
+    /// is complete.
     #[track_caller]
     fn check(segments: &[(u64, Vec<u8>, bool)], expected: &[Violation]) {
         for step in [1, 188, 1000, usize::MAX] {
@@ -456,7 +457,7 @@ mod tests {
         };
         assert_eq!(publish(0, 0), (3, 0, false));
         assert_eq!(publish(1, DAY - 3), (6, 0, false));
-        // The first of these is the last one before the wrap.
+        // The first frame of this segment is the last one before the wrap.
         assert_eq!(publish(2, DAY), (9, 2, true));
         assert_eq!(publish(3, DAY + 3), (12, 5, true));
         assert_eq!(found.len(), 2, "{found:?}");
@@ -494,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_in_the_network_are_not_violations() {
+    fn missing_and_truncated_segments_are_not_violations() {
         let mut publisher = TestPublisher::default();
         let broken = publisher.segment()[..700].to_vec();
         check(&[(0, broken, false), (1, publisher.segment(), true)], &[]);

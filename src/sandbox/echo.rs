@@ -1,7 +1,7 @@
-//! The decisions of the app behind a job: the effect that parameters request, and the content of events.
+//! The decisions of a job's app: which effect the parameters request, and the content of events.
 //!
 //! An effect is a chain of GStreamer elements that change pictures. Effects come from the network, so only elements
-//! that just change pictures are allowed ([`ELEMENTS`]).
+//! without any other function are allowed ([`ELEMENTS`]).
 //!
 //! Does not: run effects, or write to channels.
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 const NAMED: &[(&str, &str)] = &[
     ("gray", "videobalance saturation=0.0"),
     ("edge", "edgetv"),
-    // Not `method`: GStreamer 1.22.0 accepts and then ignores it.
+    // The property `method` would not work: GStreamer 1.22.0 accepts it but ignores it.
     ("flip", "videoflip video-direction=horiz"),
     ("invert", "coloreffects preset=xray"),
 ];
@@ -59,7 +59,7 @@ const ELEMENTS: &[&str] = &[
     "warptv",
     "waterripple",
 ];
-/// How long an error degrades the state (ai-runner `process_guardian.py:220`).
+/// The time for which an error changes the state to degraded (ai-runner `process_guardian.py:220`).
 const RECENT: Duration = Duration::from_secs(15);
 /// The longest effect, in bytes.
 const LENGTH: usize = 512;
@@ -125,7 +125,7 @@ fn effect(text: &str) -> Result<Effect, BadEffect> {
         if !ELEMENTS.contains(&name) {
             return Err(BadEffect(format!("effect `{name}` is not allowed")));
         }
-        // A word without a value would be read as another element.
+        // GStreamer would take a word without `=` for another element.
         if let Some(word) = words.find(|word| !word.contains('=')) {
             return Err(BadEffect(format!("`{word}` is not of the form property=value")));
         }
@@ -172,7 +172,7 @@ pub(crate) fn error(reason: &str, now: Duration) -> String {
 pub(crate) struct StatusEvent<'a> {
     /// The time of the event, since 1970.
     pub(crate) now: Duration,
-    /// When the stream began, as time since 1970.
+    /// The start of the stream, as time since 1970.
     pub(crate) began: Duration,
     /// Input frames per second.
     pub(crate) input_fps: f64,
@@ -180,7 +180,7 @@ pub(crate) struct StatusEvent<'a> {
     pub(crate) output_fps: f64,
     /// The present parameters.
     pub(crate) params: &'a Value,
-    /// When the present parameters came, as time since 1970.
+    /// The arrival of the present parameters, as time since 1970.
     pub(crate) params_at: Duration,
     /// The last error and its time since 1970.
     pub(crate) error: Option<(&'a str, Duration)>,

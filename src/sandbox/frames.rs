@@ -1,17 +1,18 @@
-//! Decides which frames the network's runner accepts, by libav's timestamps and the runner's frame rate limit.
+//! Decides which frames the network's runner accepts, by the timestamps that libav reads and the runner's frame rate
+//! limit.
 //!
-//! libav unwraps 33-bit timestamps relative to a reference one minute before the first timestamp, for one [`WRAP`] and
-//! not below zero (`libavformat/demux.c`, `update_wrap_reference` and `wrap_timestamp`):
+//! libav extends 33-bit timestamps over one [`WRAP`]. It compares them with a reference, which is one minute before the
+//! first timestamp, but not below zero (`libavformat/demux.c`, `update_wrap_reference` and `wrap_timestamp`):
 //!
 //! | first timestamp | timestamps read |
 //! |---|---|
-//! | in the first minute | unchanged: after the wrap they start at 0 again |
-//! | later | those below the reference are one wrap higher, so time goes back 26.5 h less a minute after the start |
-//! | in the last minute before the wrap | those from the reference to the wrap are one wrap lower: below 0 |
+//! | in the first minute | all are unchanged, so they start at 0 again after the wrap |
+//! | later | those below the reference are one wrap higher, so time goes back 26 h 29 min after the start |
+//! | in the last minute before the wrap | those from the reference to the wrap are one wrap lower, which is below 0 |
 //!
-//! The runner (ai-runner `runner/src/runner/live/trickle/decoder.py:12`, `:83` and `:110-121`) drops a frame whose
-//! time is before the next due time, which begins at 0 and rises by at least 1/24 s a frame. So it drops frames above
-//! 24 frames/s, and every frame after libav's time went back.
+//! The runner (ai-runner `runner/src/runner/live/trickle/decoder.py:12`, `:83` and `:110-121`) drops a frame whose time
+//! is before the next due time, which begins at 0 and rises by at least 1/24 s per frame. So the runner drops frames
+//! above 24 frames/s, and every frame after libav's time has gone back.
 //!
 //! Does not: decode; frames come in decoding order.
 
@@ -73,8 +74,8 @@ impl FrameRule {
         true
     }
 
-    /// Whether the last frame was more than a second too early: time went back, and every frame is dropped until its
-    /// time is due again.
+    /// Whether the last frame was more than a second too early. Then time has gone back, and the runner drops every
+    /// frame until the due time is reached again.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind
     }

@@ -34,7 +34,8 @@ pub(crate) struct Offer<'a> {
 pub(crate) struct NoCapacity;
 
 impl Offer<'_> {
-    /// The info for a client. Unless the request ignores the capacity, every model in it must be startable.
+    /// The info for a client. Fails if a job with one of the requested models could not start, unless the request
+    /// ignores the capacity.
     pub(crate) fn info(
         &self,
         request: &OrchestratorRequest,

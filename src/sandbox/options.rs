@@ -19,7 +19,7 @@ pub struct Options {
     pub host: Option<String>,
     /// The first TLS certificate; `None` makes a self-signed one.
     pub certificate: Option<Certificate>,
-    /// Whether to answer plain HTTP too, on the same port, with `http` URLs.
+    /// Whether to accept plain HTTP too, on the same port. Answers to plain requests then contain `http` URLs.
     pub plain_http: bool,
     /// Whether a POST to an unknown channel creates it. Orchestrators do not do that.
     pub autocreate: bool,
@@ -37,17 +37,18 @@ pub struct Options {
     pub warm: bool,
     /// The price of live video, in wei per pixel. `None` is free and needs no signature.
     pub price: Option<u32>,
-    /// The time that one ticket pays for. Signers answer 482 while the amount due is less than the value of a ticket.
+    /// The time that one ticket pays for. While the amount due is less than the value of a ticket, the signer answers
+    /// 482.
     pub ticket: Duration,
     /// The signer, on another port; `None` starts no signer.
     pub signer: Option<SignerOptions>,
     /// The live runners.
     pub runners: Vec<RunnerOptions>,
-    /// Further entries of the signer's list of orchestrators, each a JSON text. Invalid ones are served unchanged.
+    /// Additional entries of the signer's list of orchestrators, each a JSON text. Invalid JSON is served unchanged.
     pub listed: Vec<String>,
     /// The intervals and lifetimes.
     pub timings: Timings,
-    /// Whether the clock of tokens, tickets and debits only moves by [`crate::Handle::advance`].
+    /// Whether the clock of tokens, tickets and debits stands still between calls of [`crate::Handle::advance`].
     pub is_frozen: bool,
 }
 
@@ -93,7 +94,7 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The settings of the signer. It answers TLS and plain HTTP on the same port.
+/// The settings of the signer, which accepts TLS and plain HTTP on the same port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerOptions {
     /// The address to listen on; port 0 takes a free one.
@@ -119,7 +120,7 @@ impl Default for SignerOptions {
 pub struct Credential {
     /// The value of the header.
     pub value: String,
-    /// The owner. A session can continue under another value only if it has the same owner.
+    /// The owner of the credential. A session can continue with another credential only if the owner is the same.
     pub owner: String,
 }
 
@@ -129,7 +130,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The intervals and lifetimes of a sandbox. The defaults are the real server's; tests shorten them.
+/// The intervals and lifetimes of a sandbox. The defaults are those of the real server; tests use shorter ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
     /// The interval of `100 Continue` to a publisher that has not sent a byte.
@@ -142,7 +143,7 @@ pub struct Timings {
     pub linger: Duration,
     /// The interval of a job's status events.
     pub status_every: Duration,
-    /// The lifetime of an auth token. Signers require a new one in its last tenth.
+    /// The lifetime of an auth token. In the last tenth of it, signers require a new token.
     pub token: Duration,
     /// The lifetime of ticket parameters: 40 blocks of 12 s (go-livepeer `pm/recipient.go:28`).
     pub terms: Duration,

@@ -1,7 +1,7 @@
 //! Simulates the process behind a model: the stream it works on, and the size of its pictures.
 //!
-//! The size can be set at the start of a stream and not during it. Streams are distinguished by the
-//! `gateway_request_id` of their start, so all streams without one count as the same stream (ai-runner
+//! The size can be set at the start of a stream, but not later. Streams are distinguished by the `gateway_request_id`
+//! of their start, so all streams without this id count as the same stream (ai-runner
 //! `runner/src/runner/live/process/process.py:346`).
 //!
 //! Does not: scale pictures; the echo app returns them unchanged.
@@ -61,7 +61,7 @@ impl ModelProcess {
         self.state = Activity::Busy { manifest: manifest.to_owned(), request: request.to_owned() };
     }
 
-    /// Applies parameters, at the start or later. Refused ones leave the present parameters unchanged.
+    /// Applies parameters, at the start or later. If they are refused, the present parameters do not change.
     pub(crate) fn update(&mut self, params: &Map<String, Value>) -> Result<(), RefusedParams> {
         let Activity::Busy { request, .. } = &self.state else { return Ok(()) };
         let of = |key: &str, default| params.get(key).and_then(Value::as_u64).unwrap_or(default);
@@ -101,7 +101,7 @@ mod tests {
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768 })));
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768, "prompt": "a" })));
         assert!(!update(&mut pipeline, &json!({ "width": 512, "height": 768 })));
-        // A size that is left out means the default size.
+        // Parameters without a size request the default size.
         assert!(!update(&mut pipeline, &json!({ "prompt": "a" })));
         pipeline.end(now);
         pipeline.begin("n", "r2", now);

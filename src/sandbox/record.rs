@@ -1,6 +1,6 @@
-//! Records what the sandbox received and did: the last requests, and counters since the start.
+//! Records the last requests to the sandbox and control messages, and counts events since the start.
 //!
-//! Does not: show secrets; `Debug` prints the names of headers and not their values.
+//! Does not: show secrets; `Debug` prints the names of headers without their values.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -4,7 +4,7 @@
 
 use crate::script::Endpoint;
 
-/// Where trickle channels live, as on go-livepeer.
+/// The path of all trickle channels, as on go-livepeer.
 pub(crate) const TRICKLE: &str = "/ai/trickle/";
 
 /// A call with a short answer.
@@ -31,7 +31,7 @@ pub(crate) enum EndpointCall<'a> {
 }
 
 impl EndpointCall<'_> {
-    /// Its name in scripts and records.
+    /// The name of the call in scripts and records.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
             Self::Payment => Endpoint::Payment,
@@ -115,7 +115,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// `/apps/r{number}/…`.
+    /// The route of `/apps/r{number}/…`.
     fn runner(method: &str, path: &'a str) -> Option<Self> {
         let (runner, rest) = path.strip_prefix("/apps/r")?.split_once('/')?;
         let runner = runner.parse().ok()?;
@@ -160,7 +160,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The channel of a trickle request, and the index of its segment if it names one.
+    /// The channel of a trickle request, and the index of the segment, if the path has one.
     pub(crate) fn channel(self) -> Option<(&'a str, Option<&'a str>)> {
         match self {
             Self::Create(name) | Self::Delete(name) => Some((name, None)),

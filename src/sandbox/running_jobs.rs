@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-/// A job counts as abandoned after this long without video. Longer than any pause between two segments of a
-/// connected client, and shorter than an agent takes to come back after a power cut.
+/// A job counts as abandoned after this long without video. The time is longer than any pause between two segments of a
+/// connected client, and shorter than an agent takes to start again after a power cut.
 const ABANDONED: Duration = Duration::from_secs(3);
 
 /// The running jobs, oldest first.
@@ -49,12 +49,12 @@ impl RunningJobs {
         self.0.retain(|job| job.manifest != manifest);
     }
 
-    /// Their number.
+    /// The number of running jobs.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// Their manifest ids.
+    /// The manifest ids of the running jobs.
     pub(crate) fn manifests(&self) -> Vec<String> {
         self.0.iter().map(|job| job.manifest.clone()).collect()
     }

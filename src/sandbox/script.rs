@@ -52,7 +52,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 4] = [Self::Publish, Self::Output, Self::Control, Self::Events];
 
     /// The end of the channel's name, after the job's manifest id.
@@ -87,7 +87,7 @@ pub enum Failure {
     Post {
         /// The channel.
         role: Role,
-        /// The failure comes after this many bytes of the segment; 0 is before the first.
+        /// The number of bytes of the segment before the failure; 0 fails before the first byte.
         after: u64,
         /// The failure.
         then: Break,
@@ -96,7 +96,7 @@ pub enum Failure {
     Get {
         /// The channel.
         role: Role,
-        /// The failure comes after this many bytes of the segment; 0 is instead of an answer.
+        /// The number of bytes of the segment before the failure; 0 fails in place of an answer.
         after: u64,
         /// The failure.
         then: Break,
@@ -105,8 +105,9 @@ pub enum Failure {
     Delete(u16),
     /// The app does not write one segment of this channel (output or events).
     Mute(Role),
-    /// The price of live video rises by this many wei per pixel before it is quoted: by `GetOrchestrator`, or in the
-    /// answer to a payment. Repeated, the price drifts as one in USD or adjusted to gas does.
+    /// The price of live video rises by this many wei per pixel before each quote, which is an answer to
+    /// `GetOrchestrator` or to a payment. If the failure repeats, the price drifts like a price that is set in USD or
+    /// adjusted to the gas price.
     Drift(u32),
 }
 
@@ -124,7 +125,7 @@ pub enum InfoFailure {
     Garbage,
     /// An info without an auth token.
     NoToken,
-    /// An info with expired ticket parameters. Without a price it has no effect.
+    /// An info with expired ticket parameters. This failure has no effect if the sandbox has no price.
     OldTerms,
     /// An info with an expired auth token.
     OldToken,
@@ -137,7 +138,7 @@ pub enum InfoFailure {
 /// A failure of the start of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFailure {
-    /// This answer instead.
+    /// This answer in place of the real one.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -165,7 +166,7 @@ impl StartFailure {
 /// A failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallFailure {
-    /// This status instead, with a reason as JSON.
+    /// An answer with this status and a reason as JSON, in place of the real one.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -174,9 +175,9 @@ pub enum CallFailure {
     },
     /// The answer is delayed.
     Delay(Duration),
-    /// The call is carried out, and the connection is reset instead of an answer.
+    /// The call is carried out, then the connection is reset without an answer.
     Lost,
-    /// The connection is reset and the call not carried out.
+    /// The connection is reset, and the call is not carried out.
     Reset,
     /// Status 200 with a body that is neither JSON nor protobuf.
     Garbage,
@@ -185,7 +186,7 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
-    /// This status without `Retry-After`.
+    /// An answer with this status and without `Retry-After`.
     pub fn status(status: u16) -> Self {
         Self::Answer { status, retry_after: None }
     }
@@ -206,7 +207,7 @@ pub enum Break {
     Answer(u16),
 }
 
-/// The failures to come, and whether each repeats.
+/// The failures that are still to happen, and whether each repeats.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     failures: Vec<(Failure, bool)>,
@@ -227,7 +228,7 @@ impl Script {
         self.failures.clear();
     }
 
-    /// Takes the first failure that `fits`; one that repeats stays in the script.
+    /// Takes the first failure for which `fits` returns a value. A failure that repeats stays in the script.
     pub(crate) fn take<T>(&mut self, fits: impl Fn(&Failure) -> Option<T>) -> Option<T> {
         let (at, found) =
             self.failures.iter().enumerate().find_map(|(at, (t, _))| Some((at, fits(t)?)))?;
@@ -245,7 +246,7 @@ impl Script {
         })
     }
 
-    /// The failure of a POST to a channel of this role: after how many bytes, and which.
+    /// The failure of a POST to a channel of this role: the number of bytes before it, and its kind.
     pub(crate) fn post(&mut self, role: Role) -> Option<(u64, Break)> {
         self.take(|failure| {
             let Failure::Post { role: on, after, then } = failure else { return None };
@@ -253,7 +254,7 @@ impl Script {
         })
     }
 
-    /// The failure of a GET on a channel of this role: after how many bytes, and which.
+    /// The failure of a GET on a channel of this role: the number of bytes before it, and its kind.
     pub(crate) fn read(&mut self, role: Role) -> Option<(u64, Break)> {
         self.take(|failure| {
             let Failure::Get { role: on, after, then } = failure else { return None };
@@ -269,7 +270,7 @@ impl Script {
         })
     }
 
-    /// By how many wei per pixel the price rises.
+    /// The number of wei per pixel by which the price rises.
     pub(crate) fn drift(&mut self) -> Option<u32> {
         self.take(|failure| if let Failure::Drift(by) = failure { Some(*by) } else { None })
     }

@@ -19,7 +19,7 @@ use crate::token::{BadToken, Tokens};
 use crate::{Role, token};
 use livepeer_gateway::orchestrator::proto::SegData;
 
-/// The body of a start. Other keys are ignored.
+/// The body of the request that starts a job. Other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct StartRequest {
     /// The model.
@@ -35,11 +35,11 @@ pub(crate) struct StartRequest {
 /// Why the start of a job is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StartRefusal {
-    /// The body is not JSON of this shape, with the parser's reason.
+    /// The body is not a JSON [`StartRequest`]; the value is the parser's reason.
     BadJson(String),
     /// The `Livepeer-Segment` header is missing or not base64 of a `SegData`.
     NoCredential,
-    /// The token was not issued here.
+    /// The token was not issued by this sandbox.
     Forged,
     /// The token has expired.
     Expired,
@@ -63,7 +63,7 @@ impl StartRefusal {
     }
 }
 
-/// Reads the body of a start.
+/// Reads the body of the request that starts a job.
 pub(crate) fn read(body: &[u8]) -> Result<StartRequest, StartRefusal> {
     serde_json::from_slice(body).map_err(|error| StartRefusal::BadJson(error.to_string()))
 }
@@ -87,7 +87,7 @@ pub(crate) fn check_credential(
 /// A started job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// Its manifest id, which is also the name of its publish channel.
+    /// The manifest id, which is also the name of the publish channel.
     pub(crate) manifest: String,
     /// The first parameters of the app.
     pub(crate) params: Value,
@@ -104,7 +104,7 @@ impl Job {
         Self { manifest: token::random_id(), params, request, announce: None }
     }
 
-    /// The name of one of its channels.
+    /// The name of the job's channel of this role.
     pub(crate) fn channel(&self, role: Role) -> String {
         format!("{}{}", self.manifest, role.suffix())
     }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_need_an_own_unexpired_token() {
+    fn credentials_need_an_unexpired_token_of_this_sandbox() {
         let (tokens, now) = (Tokens::new(&[1; 32]), Duration::from_secs(1_800_000_000));
         let check = |header: Option<&str>, now| check_credential(header, &tokens, now);
         let header = |auth_token| {

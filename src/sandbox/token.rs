@@ -1,4 +1,4 @@
-//! Issues and checks auth tokens: sent with the info, and required with every call.
+//! Issues and checks auth tokens, which the orchestrator sends with the info and requires with every call.
 //!
 //! A token is an HMAC over its session id and expiration, as on go-livepeer, so issued tokens are not stored.
 //!
@@ -20,9 +20,9 @@ pub(crate) struct Tokens {
 /// Why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadToken {
-    /// It was not issued here, or was changed.
+    /// The token was not issued by this sandbox, or was changed.
     Forged,
-    /// It has expired.
+    /// The token has expired.
     Expired,
 }
 
@@ -43,7 +43,7 @@ impl Tokens {
         }
     }
 
-    /// Fails unless the token was issued here and is still valid at `now` (time since 1970).
+    /// Fails unless this sandbox issued the token and it is still valid at `now` (time since 1970).
     pub(crate) fn check(&self, token: &AuthToken, now: Duration) -> Result<(), BadToken> {
         hmac::verify(&self.key, &content(&token.session_id, token.expiration), &token.token)
             .map_err(|_| BadToken::Forged)?;
@@ -60,7 +60,8 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// N random bytes. If the system fails to give any, logs a warning and returns zeros: no secret of a sandbox matters.
+/// Returns N random bytes. If the system gives none, logs a warning and returns zeros, since no secret of a sandbox has
+/// any value.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if SystemRandom::new().fill(&mut bytes).is_err() {
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_own_unexpired_tokens_are_accepted() {
+    fn only_unexpired_tokens_of_the_same_key_are_accepted() {
         let (now, half_hour) = (Duration::from_secs(1_800_000_000), Duration::from_secs(1800));
         let tokens = Tokens::new(&[7; 32]);
         let token = tokens.make("abc", now, half_hour);

@@ -1,6 +1,7 @@
 //! The state that the parts of a sandbox share: options, channels, jobs, script, and record.
 //!
-//! One lock guards what changes; no caller may hold it over an await. [`crate::Handle`] is the public interface.
+//! One lock guards the state that changes; a caller must not hold the lock over an await. [`crate::Handle`] is the
+//! public interface.
 //!
 //! Does not: run tasks; `io` does.
 
@@ -68,7 +69,7 @@ pub(crate) struct WorldState {
     pub(crate) signer_key: u8,
     pub(crate) order: StateOrder,
     pub(crate) listed: Vec<String>,
-    /// By how much time the clock was advanced.
+    /// The time by which the clock was advanced.
     ahead: Duration,
 }
 
@@ -88,7 +89,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Makes the state of a sandbox that listens on `address`. The caller must start an app for each job it receives.
+    /// Makes the state of a sandbox that listens on `address`, and a queue of jobs. The caller must start an app for
+    /// each job from the queue.
     pub(crate) fn new(
         options: Options,
         address: SocketAddr,
@@ -140,7 +142,7 @@ impl World {
         self.changed.send_replace(());
     }
 
-    /// A notification that every [`World::note`] sends.
+    /// A receiver that is notified by every call of [`World::note`].
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -182,7 +184,7 @@ impl World {
         self.lock().channels.create(name, content_type, Instant::now())
     }
 
-    /// Closes and removes a channel; false if there is none.
+    /// Closes and removes a channel. Returns false if the channel does not exist.
     pub(crate) fn delete(&self, name: &str) -> bool {
         let deleted = self.lock().channels.delete(name);
         self.note();
@@ -249,7 +251,7 @@ impl World {
         pipeline.map_or(Ok(()), |pipeline| pipeline.update(params))
     }
 
-    /// Sends parameters to the app of a job; false if no app runs, or its queue is full.
+    /// Sends parameters to the app of a job. Returns false if no app runs, or its queue is full.
     pub(crate) fn update(&self, manifest: &str, params: Map<String, Value>) -> bool {
         let updates = self.lock().updates.get(manifest).cloned();
         updates.is_some_and(|updates| updates.try_send(params).is_ok())

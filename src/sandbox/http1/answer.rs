@@ -37,7 +37,7 @@ impl Answer {
         self
     }
 
-    /// Adds `Connection: close`, if it is not there yet.
+    /// Adds `Connection: close`, unless the answer has it already.
     pub(crate) fn close(self) -> Self {
         if self.closes() { self } else { self.with("Connection", "close") }
     }

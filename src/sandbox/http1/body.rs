@@ -123,7 +123,8 @@ fn chunk_size(line: &[u8]) -> Result<u64, BadBody> {
 mod tests {
     use super::*;
 
-    /// The body, the rest of the connection, and the state at the end; the bytes arrive in pieces of `step`.
+    /// Reads `bytes`, which arrive in pieces of `step`. Returns the body, the bytes after it, and the reader's last
+    /// state.
     fn read(
         mut body: BodyReader,
         bytes: &[u8],

@@ -53,7 +53,7 @@ pub(crate) struct Wire<S> {
 }
 
 impl<S: ByteStream> Wire<S> {
-    /// A new connection. After its last answer it stays half open for `linger`.
+    /// A new connection, which stays half open for `linger` after its last answer.
     pub(crate) fn new(stream: S, linger: Duration) -> Self {
         Self { stream, unread: BytesMut::new(), body: BodyReader::End, linger }
     }
@@ -126,13 +126,14 @@ impl<S: ByteStream> Wire<S> {
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Writes an answer, after discarding the rest of the body. If that is too long, the answer closes the connection.
+    /// Discards the rest of the body, then writes an answer. If the rest is too long to discard, the answer closes the
+    /// connection.
     pub(crate) async fn answer(&mut self, answer: Answer) -> Result<(), ConnectionError> {
         let answer = if answer.closes() || self.drain().await? { answer } else { answer.close() };
         Ok(self.write(&answer.to_bytes()).await?)
     }
 
-    /// Reads and discards the rest of the body; false if it is too long for that.
+    /// Reads and discards the rest of the body. Returns false if the rest is longer than [`DRAIN`].
     pub(crate) async fn drain(&mut self) -> Result<bool, ConnectionError> {
         let mut drained = 0;
         while let Some(piece) = self.piece().await? {

@@ -1,7 +1,7 @@
 //! A minimal HTTP/1.1 server connection, with the features of the real trickle server.
 //!
-//! hyper's server cannot send a spontaneous `100 Continue`, or answer before a body ends and then choose when to
-//! close; the real trickle server does both (tests/fixtures/trickle-transcripts.txt).
+//! The real trickle server sends `100 Continue` unasked, and answers before a body ends and then chooses when to close
+//! (tests/fixtures/trickle-transcripts.txt). hyper's server cannot do either.
 //!
 //! Does not: know routes, trickle or TLS.
 

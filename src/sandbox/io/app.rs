@@ -26,7 +26,7 @@ use mpegts::Ticks;
 #[derive(Debug, Default)]
 struct AppState {
     params: Map<String, Value>,
-    /// When they came, as time since 1970.
+    /// The arrival of the parameters, as time since 1970.
     params_at: Duration,
     effect: Effect,
     /// The last error and its time since 1970.
@@ -39,7 +39,7 @@ struct AppState {
 pub(super) struct App {
     job: Job,
     world: Arc<World>,
-    /// When the app began, as time since 1970.
+    /// The start of the app, as time since 1970.
     began: Duration,
     state: Mutex<AppState>,
 }
@@ -103,7 +103,7 @@ impl App {
         }
     }
 
-    /// Brings video from the publish channel to the output channel, until the publish channel ends.
+    /// Forwards video from the publish channel to the output channel, until the publish channel is closed.
     async fn media(&self) {
         let (Some(publish), Some(output)) =
             (self.channel(Role::Publish), self.channel(Role::Output))
@@ -155,7 +155,7 @@ impl App {
         self.world.note();
     }
 
-    /// Counts received access units, and how many of them the network's runner would drop; `newest` is the PTS of the
+    /// Counts received access units, and those of them that the network's runner would drop. `newest` is the PTS of the
     /// last one.
     pub(super) fn count_units(&self, units: u64, dropped: u64, newest: Option<Ticks>) {
         if units == 0 {
@@ -280,7 +280,7 @@ pub(super) fn follow(channel: &SharedChannel, seq: u64) -> Option<Arc<Segment>> 
     None
 }
 
-/// Reads a whole message; `None` if it is empty, too long, or broke off.
+/// Reads a whole message; `None` if the message is empty, too long or incomplete.
 async fn whole(segment: &Segment) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     loop {

@@ -35,7 +35,7 @@ pub(crate) async fn receive<S: ByteStream>(
 }
 
 /// Answers a received call with the result of `carry_out`, whose argument says whether the answer will be sent. A
-/// delayed call of the orchestrator is carried out also when its client has disconnected.
+/// delayed call of the orchestrator is carried out even if the client has disconnected.
 pub(crate) async fn respond<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
@@ -87,8 +87,8 @@ pub(crate) async fn respond<S: ByteStream>(
     Ok(AfterRequest::Next)
 }
 
-/// Whether a waiting call is cancelled when its client disconnects. The signer's calls are, while they wait for the
-/// webhook; the orchestrator's handlers do not notice.
+/// Whether a waiting call is cancelled when its client disconnects. The real signer cancels calls that wait for its
+/// webhook; the real orchestrator's handlers do not notice the disconnect.
 fn is_cancelled_by_disconnect(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::SignInfo | Endpoint::MakePayment | Endpoint::Discover)
 }

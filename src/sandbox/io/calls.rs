@@ -67,7 +67,7 @@ pub(super) fn json_answer(status: u16, body: &Value) -> Answer {
 /// As on go-livepeer, a payment is booked under the manifest id in its credentials, whether or not such a job exists.
 fn pay(world: &World, head: &Head) -> CallOutcome {
     let credentials = world.credentials(head)?;
-    // The present price, even if the job began with another one.
+    // The answer has the present price, even if the job began with another price.
     let price = world.quote();
     if price.is_some() {
         world.book(&credentials, &credentials.manifest)?;

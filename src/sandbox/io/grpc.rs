@@ -3,7 +3,7 @@
 //! A full orchestrator refuses this call, before a job is started: `checkLiveVideoToVideoCapacity` in go-livepeer's
 //! `server/rpc.go`.
 //!
-//! Does not: offer other methods; the answer to them is status 12, unimplemented.
+//! Does not: offer other methods; their answer is gRPC status 12, unimplemented.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
 /// Maximum number of calls at a time on one connection.
 const CALLS: u32 = 16;
-/// Go's errors have the status "unknown".
+/// The status "unknown", which Go gives to errors without a status.
 const UNKNOWN: u32 = 2;
 /// The message if the model is not offered or all capacity is in use.
 const CAPPED: &str = "Invalid orchestrator request: OrchestratorCapped";
@@ -108,7 +108,7 @@ async fn call(
 
 fn info(world: &World, message: &[u8], terms: &InfoTerms) -> Result<Vec<u8>, GrpcError> {
     let bad = |reason: &str| GrpcError(INVALID_ARGUMENT, reason.to_owned());
-    // A flag (0: not compressed), and the length.
+    // The prefix is a flag, 0 for an uncompressed message, and the length.
     let (prefix, message) = message.split_first_chunk::<5>().ok_or_else(|| bad("no message"))?;
     let [0, length @ ..] = *prefix else { return Err(bad("compression is not supported")) };
     if u32::from_be_bytes(length) as usize != message.len() {
@@ -146,7 +146,7 @@ fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Optio
     world.note();
 }
 
-/// The scripted failures of this call: at most a delay and then another one.
+/// The scripted failures of this call: at most a delay, followed by one other failure.
 fn failures(world: &World) -> Vec<InfoFailure> {
     let script = &mut world.lock().script;
     let mut next = |delay: bool| {

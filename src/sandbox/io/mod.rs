@@ -101,7 +101,7 @@ impl Sandbox {
                 let (tls, signer_tls) = (Arc::clone(&tls), Arc::clone(&signer_tls));
                 let ports = server::Ports { orchestrator, tls, signer, signer_tls };
                 move || {
-                    // Dropped when the thread ends or panics.
+                    // This sender is dropped when the thread ends or panics.
                     let _end: mpsc::Sender<()> = end;
                     runtime.block_on(server::run(ports, world, jobs, stop));
                     runtime.shutdown_timeout(STOP / 2);
@@ -164,18 +164,19 @@ impl Handle {
         self.world.lock().record.counters
     }
 
-    /// Calls `read` with the record. The closure must not block or call the handle: the sandbox waits for it.
+    /// Calls `read` with the record. The closure must not block or call the handle, because the sandbox waits until it
+    /// returns.
     pub fn look<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.world.lock().record)
     }
 
-    /// Waits until `wanted` holds for the record; false if that takes longer than `limit`.
+    /// Waits until `wanted` is true for the record. Returns false if that takes longer than `limit`.
     pub async fn until(&self, limit: Duration, mut wanted: impl FnMut(&Record) -> bool) -> bool {
         self.wait(limit, || self.look(&mut wanted)).await
     }
 
-    /// Waits until `wanted` holds, which is checked after each change in the sandbox; false if that takes longer than
-    /// `limit`.
+    /// Waits until `wanted` is true, which is checked after each change in the sandbox. Returns false if that takes
+    /// longer than `limit`.
     pub async fn wait(&self, limit: Duration, mut wanted: impl FnMut() -> bool) -> bool {
         let mut changes = self.world.changes();
         let seen = async {
@@ -240,7 +241,7 @@ impl Handle {
         self.world.advance(time);
     }
 
-    /// Replaces the further entries of the signer's list of orchestrators, each a JSON text. Invalid ones are served
+    /// Replaces the additional entries of the signer's list of orchestrators, each a JSON text. Invalid JSON is served
     /// unchanged.
     pub fn list(&self, entries: Vec<String>) {
         self.world.lock().listed = entries;
@@ -254,7 +255,7 @@ impl Handle {
         self.world.channel_url(self.world.options.plain_http, name)
     }
 
-    /// Closes a channel; false if the channel does not exist.
+    /// Closes a channel. Returns false if the channel does not exist.
     pub fn delete_channel(&self, name: &str) -> bool {
         self.world.delete(name)
     }
@@ -269,14 +270,15 @@ impl Handle {
         self.world.lock().sessions.ids().map(str::to_owned).collect()
     }
 
-    /// Ends all runner sessions and closes their channels, as when their runner dies. Returns their number.
+    /// Ends all runner sessions and closes their channels, as if their runner had died. Returns the number of sessions.
     pub fn lose_sessions(&self) -> usize {
         let lost = self.sessions();
         lost.iter().for_each(|id| self.world.end(id));
         lost.len()
     }
 
-    /// Closes the channels of this role of all jobs. Returns their number. A closed publish channel ends its job.
+    /// Closes the channels of this role of all jobs. Returns the number of channels. A closed publish channel ends its
+    /// job.
     pub fn close_channels(&self, role: Role) -> usize {
         let names = self.manifests().into_iter().map(|m| format!("{m}{}", role.suffix()));
         names.filter(|name| self.world.delete(name)).count()

@@ -81,8 +81,8 @@ pub(super) fn app(
     }
 }
 
-/// `POST /apps/…/app/…`. Returns the answer, or its head and the events to send after it. The session is reserved and
-/// paid before an unknown path is refused.
+/// `POST /apps/…/app/…`. Returns the answer, or the head of an answer and the events to send after the head. An unknown
+/// path is refused only after the session is reserved and paid.
 pub(super) fn single(
     world: &World,
     head: &Head,
@@ -119,7 +119,7 @@ pub(super) fn single(
     }
 }
 
-/// Sends the events after the head of an answer, until the session ends or the caller disconnects.
+/// Sends the events that follow the head of an answer, until the session ends or the client disconnects.
 pub(super) async fn events<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,

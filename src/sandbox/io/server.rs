@@ -286,7 +286,7 @@ async fn request<S: Socket>(
 
 fn record(world: &World, head: &Head, route: Route<'_>) {
     let target = match (route, route.channel()) {
-        // `call::receive` records calls, with their bodies.
+        // Calls are recorded in `call::receive`, with their bodies.
         (Route::Call(_), _) => return,
         (Route::Start, _) => Target::Start,
         (_, Some((name, None))) => Target::Channel(Role::of(name)),

@@ -78,8 +78,8 @@ fn refuse(world: &World, refusal: &StartRefusal) -> Answer {
     Answer::error(status, reason)
 }
 
-/// The steps before the worker is called: the capacity check, then the payment, which is kept even if the worker fails
-/// (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). Returns the job and the price in its payment.
+/// Makes the steps before the call of the worker: the capacity check, then the payment, which is kept even if the
+/// worker fails (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). Returns the job and the price in its payment.
 fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), StartRefusal> {
     let wish = start::read(body)?;
     world.admit(&wish.model_id).map_err(|_| StartRefusal::NoCapacity)?;

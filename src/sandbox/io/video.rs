@@ -1,4 +1,4 @@
-//! Brings the video of a job from its publish channel to its output channel, unchanged or through an effect.
+//! Forwards the video of a job from its publish channel to its output channel, unchanged or through an effect.
 //!
 //! ```text
 //! unchanged  publish ── bytes as they arrive ───────────────▶ output
@@ -9,9 +9,9 @@
 //! is reported in an event, and the video continues unchanged. Unchanged bytes are checked after they are
 //! forwarded, so that the check adds no latency.
 //!
-//! After the time of a frame went back, no video is forwarded, because the network's runner drops all later frames.
+//! After the time of a frame has gone back, no video is forwarded, because the network's runner drops all later frames.
 //! Frames above 24 frames/s are forwarded although the runner drops them: unchanged video cannot be decoded without
-//! them.
+//! these frames.
 //!
 //! Does not: choose effects or check segments; `echo` and `check` do.
 
@@ -44,7 +44,7 @@ pub(super) struct EffectOutput {
 /// A running effect.
 struct RunningEffect {
     transform: Transform,
-    /// Ends when all pieces of the effect are written.
+    /// Resolves when all pieces of the effect are written.
     done: oneshot::Receiver<()>,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Video<'a> {
             (None, Some(copy)) => copy.write(bytes),
             (None, None) => {}
         }
-        // Readers that wait for these bytes get them before the check.
+        // Yield, so that waiting readers get the bytes before the check.
         tokio::task::yield_now().await;
         let taken = self.check(|checker, found| checker.push(bytes, found));
         if copy.is_some() {
@@ -161,7 +161,7 @@ impl<'a> Video<'a> {
         }
     }
 
-    /// Why the running effect has ended by itself, if it has.
+    /// The reason why the running effect has ended by itself, if it has.
     async fn failure(&self) -> Option<String> {
         let running = self.running.as_ref()?;
         tokio::select! {
@@ -183,7 +183,7 @@ impl<'a> Video<'a> {
             log::debug!("sandbox: an effect did not end within {} s", DRAIN.as_secs());
         }
         running.transform.stop().await;
-        // Ends with an error when the writer drops its sender.
+        // This wait ends with an error when the writer drops its sender, which is expected.
         let _written = timeout(DRAIN, running.done).await;
     }
 }

@@ -47,7 +47,7 @@ pub(crate) const fn payer(number: u8) -> [u8; 20] {
 /// Signs `bytes` with the key of this address.
 pub(crate) fn sign(matter: SignaturePurpose, address: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut signature = tag(matter, address, bytes).as_ref().to_vec();
-    // An Ethereum signature has its recovery id at this place.
+    // The last byte of an Ethereum signature is the recovery id, 27 or 28.
     signature.resize(SIGNATURE, 27);
     signature
 }
@@ -62,7 +62,7 @@ pub(crate) fn verify(
     sign(matter, address, bytes) == signature
 }
 
-/// `0x` and hexadecimal digits.
+/// The bytes as `0x` and hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold("0x".to_owned(), |mut text, byte| {
         // Writing to a `String` cannot fail.

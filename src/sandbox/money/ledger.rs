@@ -290,7 +290,7 @@ mod tests {
         ledger.moved("other");
         ledger.credit("m", 210);
         assert_eq!(ledger.debit(seconds(205), EVERY), [""; 0]);
-        assert_eq!(ledger.balance("m"), 0, "the time without media is debited then");
+        assert_eq!(ledger.balance("m"), 0, "the debit includes the time without media");
         assert_eq!(ledger.debit(seconds(300), EVERY), [""; 0]);
         ledger.moved("m");
         assert_eq!(ledger.debit(seconds(300), EVERY), ["m"]);

@@ -5,7 +5,7 @@
 //!                                                                                     │ wei
 //!                                          time ──▶ Ledger::debit ◀── Ledger::credit ◀┘
 //!                                                        │
-//!                                                        ▼ accounts without balance: their jobs end
+//!                                                        ▼ ends the jobs whose account has no balance
 //! ```
 //!
 //! The module is pure; `world` has the clock and the channels.

@@ -21,7 +21,7 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// The rate at a price; `None` for a fixed price, and for one that is not positive.
+    /// The rate at a price; `None` for a fixed price, and for a price that is not positive.
     pub(crate) fn of(unit: PriceUnit, price: &PriceInfo) -> Option<Self> {
         let (wei, per) = positive(price)?;
         match unit {

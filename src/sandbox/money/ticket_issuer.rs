@@ -29,8 +29,8 @@ impl TicketIssuer {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// Parameters for tickets of this value, for `sender` at `price`, valid until `expires` (time since 1970). `random`
-    /// must differ in each call.
+    /// Makes parameters for tickets of this value. The parameters are for `sender` and `price`, and valid until
+    /// `expires` (time since 1970). `random` must differ in each call.
     pub(crate) fn terms(
         &self,
         value: u64,

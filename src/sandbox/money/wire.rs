@@ -1,7 +1,8 @@
-//! The messages that a gateway forwards without reading them: ticket parameters, payments, the seal.
+//! The messages that a gateway forwards without reading them: ticket parameters and payments. Also the seal of an
+//! `OrchestratorInfo`.
 //!
-//! The messages have the fields of go-livepeer's (`net.TicketParams`, `net.Payment`) that are checked here. Tickets have
-//! the same field number as in go-livepeer, so that a gateway can count them.
+//! Of the fields in go-livepeer's messages (`net.TicketParams`, `net.Payment`), only those that the sandbox checks are
+//! here. Tickets have the same field number as in go-livepeer, so that a gateway can count them.
 //!
 //! An `OrchestratorInfo` ends in a seal: a field unknown to gateways, with a signature over all bytes before it. If a
 //! gateway decodes the info and encodes it again, the seal is lost or invalid, and the signer refuses the info.
@@ -23,16 +24,16 @@ pub(crate) struct TicketParams {
     /// The orchestrator's address.
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) recipient: Bytes,
-    /// What a winning ticket is worth in wei, big-endian. Every ticket wins, so it is the expected value too.
+    /// The value of a winning ticket in wei, big-endian. Every ticket wins, so this is also the expected value.
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) face_value: Bytes,
-    /// The chance to win, in 2^-256, big-endian.
+    /// The probability that a ticket wins, in units of 2^-256, big-endian.
     #[prost(bytes = "bytes", tag = "3")]
     pub(crate) win_prob: Bytes,
     /// Identifies the parameters.
     #[prost(bytes = "bytes", tag = "4")]
     pub(crate) rand_hash: Bytes,
-    /// When the parameters expire, in ms since 1970.
+    /// The time at which the parameters expire, in ms since 1970.
     #[prost(uint64, tag = "6")]
     pub(crate) expires: u64,
     /// The orchestrator's HMAC over the parameters, the sender and the price.
@@ -84,7 +85,7 @@ pub(crate) struct Ticket {
 }
 
 impl Payment {
-    /// Replaces the tickets by `count` ones after the nonce `after`, signed by the sender.
+    /// Replaces the tickets by `count` tickets that the sender signs, with nonces from `after` + 1.
     pub(crate) fn with_tickets(self, after: u32, count: u32) -> Self {
         let signed = |nonce| {
             let signature =
@@ -146,7 +147,7 @@ mod tests {
     use livepeer_gateway::orchestrator::proto::OrchestratorInfo;
 
     #[test]
-    fn a_seal_survives_forwarding_and_not_encoding() {
+    fn a_seal_is_valid_after_forwarding_and_invalid_after_encoding_again() {
         let info = OrchestratorInfo { transcoder: "https://o:1".into(), ..Default::default() };
         let sealed = seal(info.encode_to_vec());
         assert_eq!(check_seal(&sealed), Ok(()));

@@ -59,7 +59,7 @@ pub(crate) fn challenge(
     })
 }
 
-/// Translates the body of a call of the echo app to parameters of the app behind every job: `mode` becomes `effect`.
+/// Translates the body of a call to the echo app into parameters of the sandbox's app: the key `mode` becomes `effect`.
 pub(crate) fn parameters(body: &[u8]) -> Result<Map<String, Value>, String> {
     let mut body: Map<String, Value> = match body {
         [] => Map::new(),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_effects() {
+    fn the_mode_of_a_call_becomes_an_effect() {
         check("", Ok(Value::Null));
         check("{}", Ok(Value::Null));
         check(r#"{"mode":"passthrough"}"#, Ok(Value::Null));

@@ -3,7 +3,7 @@
 //! ```text
 //!                 402 challenge          payment, capacity              stop, unpaid, lost
 //!   reserve ────────────────────▶ paid ───────────────▶ Session(id) ───────────────────────▶ gone: 404
-//!                                                            │ echo: its app runs
+//!                                                            │ call of `echo`: the app runs
 //! ```
 //!
 //! A single-shot runner has a session while it answers. The checks have go-livepeer's order (`server/ai_http.go`):

@@ -81,13 +81,13 @@ impl Sessions {
         self.open.iter().find(|open| open.id == id).map(|open| open.runner)
     }
 
-    /// Marks the app of a session as started; false if it was already, or the session is unknown.
+    /// Marks the app of a session as started. Returns false if the app was started before, or the session is unknown.
     pub(crate) fn run(&mut self, id: &str) -> bool {
         let session = self.open.iter_mut().find(|open| open.id == id);
         session.is_some_and(|session| !std::mem::replace(&mut session.runs, true))
     }
 
-    /// Closes a session; false if it is unknown.
+    /// Closes a session. Returns false if the session is unknown.
     pub(crate) fn release(&mut self, id: &str) -> bool {
         let before = self.open.len();
         self.open.retain(|open| open.id != id);

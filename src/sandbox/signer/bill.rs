@@ -7,8 +7,8 @@
 //! | fixed | one unit | one unit |
 //! | pixels | the pixels | the pixels |
 //!
-//! The balance must reach the amount due and at least the value of one ticket. If it does already, no ticket is signed
-//! (482). More than 100 tickets in a payment are refused (400).
+//! A payment must raise the balance to the amount due, and at least to the value of one ticket. If the balance is high
+//! enough already, no ticket is signed (482). More than 100 tickets in a payment are refused (400).
 //!
 //! Does not: make tickets.
 
@@ -23,7 +23,7 @@ use livepeer_gateway::price::{Price, PriceUnit};
 
 const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);
-/// Ticket parameters count as expired this long before their end: one block (go-livepeer `pm/sender.go`).
+/// Ticket parameters count as expired this long before they expire: one block (go-livepeer `pm/sender.go`).
 const BLOCK: Duration = Duration::from_secs(12);
 /// Maximum number of tickets in a payment.
 const TICKETS: u128 = 100;
@@ -37,7 +37,7 @@ pub(super) struct Bill {
     pub(super) balance: u64,
 }
 
-/// The bill for a request at `now`, or why it is refused.
+/// The bill for a request at `now`, or the reason why the request is refused.
 pub(super) fn make(
     wanted: &PaymentRequest,
     state: &SessionState,
@@ -86,7 +86,7 @@ fn is_expired(wanted: &PaymentRequest, now: Duration, refresh_before: Duration) 
 
 fn units(kind: PaymentKind, state: &SessionState, now: Duration) -> u128 {
     let since = now.saturating_sub(state.last);
-    // A second call at the same instant counts as a first one, as in go-livepeer.
+    // Another call at the time of the last payment counts as a first payment, as in go-livepeer.
     let is_first = state.is_first() || since.is_zero();
     match kind {
         PaymentKind::Lv2v => pixels(if is_first { PRELOAD_LV2V } else { since }),
@@ -99,7 +99,7 @@ fn units(kind: PaymentKind, state: &SessionState, now: Duration) -> u128 {
     }
 }
 
-/// The price in the unit of this kind; `None` if it has no exact value in it.
+/// The price in the unit of this kind; `None` if it is not a whole number of wei in this unit.
 fn price(kind: PaymentKind, price: &PriceInfo) -> Option<Price> {
     let unit = match kind {
         PaymentKind::Lv2v | PaymentKind::Pixels(_) => {

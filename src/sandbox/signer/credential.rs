@@ -1,6 +1,6 @@
 //! Identifies the caller of the signer by the configured header.
 //!
-//! As the proxies in front of real signers do, it refuses a missing header with 401 and a wrong value with 403.
+//! A missing header is refused with 401 and a wrong value with 403, as by the proxies in front of real signers.
 //!
 //! Does not: read other headers.
 

@@ -1,8 +1,8 @@
 //! A simulated remote signer. It signs with one of the sandbox's fixed keys, and is stateless like the real one.
 //!
 //! The signer makes the checks of the real signer (go-livepeer `server/remote_signer.go`) in the same order. Two checks
-//! are added: the `OrchestratorInfo` must be byte for byte as the orchestrator made it (its seal), and states must be
-//! used in order. The real signer cannot check the order; the orchestrator would refuse the tickets.
+//! are added: the seal shows that the `OrchestratorInfo` has exactly the orchestrator's bytes, and states must be used
+//! in order. The real signer cannot check the order; with it, the orchestrator would refuse the tickets.
 //!
 //! ```text
 //!   credential ─▶ PaymentRequest (request) ─▶ SessionState (state) ─▶ Bill (bill) ─▶ payment, segment, next state
@@ -12,11 +12,11 @@
 //! | copied behaviour | source (go-livepeer) |
 //! |---|---|
 //! | 480 for expired ticket parameters, and in the last tenth of a token's lifetime | `server/remote_signer.go:525`, `server/broadcast.go:1638` |
-//! | `live` seconds are rounded up, and `lv2v` pixels are not | `server/remote_signer.go:557`, `:551` |
+//! | the seconds of `live` are rounded up; the pixels of `lv2v` are not | `server/remote_signer.go:557`, `:551` |
 //! | 481 for any price above that of the session's first payment | `server/remote_signer.go:586` |
 //! | the fee is computed with the first price of the session | `server/remote_signer.go:597` |
-//! | 482 does not change the state: the next payment covers that time too | `server/remote_signer.go:606` |
-//! | a state signed with another key is `invalid sig` | `server/remote_signer.go:414` |
+//! | 482 does not change the state, so the next payment also covers the time before it | `server/remote_signer.go:606` |
+//! | a state that another key signed is refused with `invalid sig` | `server/remote_signer.go:414` |
 //!
 //! Does not: hold money or keys of any value.
 
@@ -73,7 +73,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) identity: &'a str,
     /// The time since 1970.
     pub(crate) now: Duration,
-    /// Auth tokens count as expired this long before their end.
+    /// Auth tokens count as expired this long before they expire.
     pub(crate) refresh_before: Duration,
     /// A random id, for a new session.
     pub(crate) id: &'a str,

@@ -1,9 +1,10 @@
 //! Checks that the states of a session are used in order, one call at a time.
 //!
-//! The real signer is stateless and would sign; the orchestrator then refuses the tickets it has seen. Here an outdated
-//! state is refused at once, so that a test shows the cause. The last state may be used again if its answer was lost.
+//! The real signer is stateless: it would sign for an outdated state, and the orchestrator would then refuse the
+//! tickets as used. The sandbox refuses an outdated state at once, so that a test shows the cause. The last state may
+//! be used again if its answer was lost.
 //!
-//! Bounded: the session added first is dropped first.
+//! Bounded: the oldest session is dropped first.
 //!
 //! Does not: verify the signature of a state.
 
@@ -17,7 +18,7 @@ const SESSIONS: usize = 256;
 pub(crate) enum StateMisuse {
     /// The state is older than the last one.
     Outdated,
-    /// The state was used before, and that answer was delivered.
+    /// The state was used before, and the answer to that use was delivered.
     Reused,
     /// Another call of the session is in progress.
     Concurrent,
@@ -107,7 +108,11 @@ mod tests {
         order.end("a", None, true);
         assert_eq!(order.begin("a", 3), Ok(()));
         assert_eq!(order.begin("a", 3), Err(StateMisuse::Concurrent));
-        assert_eq!(order.begin("b", 9), Ok(()), "a session of another signer");
+        assert_eq!(
+            order.begin("b", 9),
+            Ok(()),
+            "the session of another signer may begin with any number"
+        );
     }
 
     #[test]
@@ -118,7 +123,7 @@ mod tests {
         order.end("a", Some(1), false);
         assert_eq!(order.begin("a", 0), Ok(()));
         order.end("a", Some(1), true);
-        // After a refusal the state is still the newest.
+        // A refused call makes no payment, so the state can be used again.
         assert_eq!(order.begin("a", 1), Ok(()));
         order.end("a", None, true);
         assert_eq!(order.begin("a", 1), Ok(()));

@@ -1,6 +1,6 @@
 //! Parses the body of `POST /generate-live-payment`, and makes the checks that do not need the state.
 //!
-//! Does not: compare it with earlier requests; `state` does.
+//! Does not: compare the request with earlier ones; `state` does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! The state of a session, which the gateway passes from one call of the signer to the next: opaque to the gateway, and
-//! signed by the signer.
+//! The state of a session. The signer signs it, and the gateway passes it unread from one call of the signer to the
+//! next.
 //!
 //! Does not: check whether a state is the newest; `order` does.
 
@@ -30,7 +30,7 @@ pub(super) struct SessionState {
     owner: String,
     /// The first price of the session: wei, and the number of units.
     price: (i64, i64),
-    /// The prepaid amount that is not used up, in wei.
+    /// The rest of the prepaid amount, in wei.
     pub(super) balance: u64,
     /// The time of the last payment.
     pub(super) last: Duration,

@@ -20,7 +20,7 @@ fn issuer() -> TicketIssuer {
     TicketIssuer::new(&[1; 32])
 }
 
-/// An info with this price, ticket value and `rand_hash`; its parameters and token are valid for an hour.
+/// An info with this price, ticket value and `rand_hash`, whose ticket parameters and auth token are valid for an hour.
 fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
     let price = PriceInfo { price_per_unit: wei, pixels_per_unit: 1, ..PriceInfo::default() };
     let params = issuer().terms(ticket, (&PAYER, &price), NOW + seconds(3600), [random; 32]);
@@ -100,7 +100,7 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
     let mut body = live();
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
-    // 10 s cost 20 wei.
+    // The first payment is for 10 s, which cost 20 wei.
     assert_eq!((nonces(&payment), manifest.as_str()), (vec![1, 2], "m"));
     assert_eq!(first.position, ("fresh".to_owned(), 0));
     body["state"] = first.body["state"].clone();
@@ -110,7 +110,11 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
     assert_eq!(nonces(&payment), [3, 4, 5]);
     body["state"] = second.body["state"].clone();
     let (payment, _) = opened(&ask(&body, NOW + seconds(16)).unwrap());
-    assert_eq!(nonces(&payment), [6], "10 wei at least, and 8 are there");
+    assert_eq!(
+        nonces(&payment),
+        [6],
+        "the balance of 8 wei is raised to at least the value of a ticket, 10 wei"
+    );
     let signed = ask(&body, NOW + seconds(15)).unwrap();
     assert_eq!(opened(&signed).0.tickets.len(), 1);
 }
@@ -121,7 +125,11 @@ fn live_video_pays_60_s_ahead_by_the_pixel() {
     let body = json!({ "orchestrator": sealed(&info(1, ticket, 7)), "type": "lv2v" });
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
-    assert_eq!((payment.tickets.len(), manifest.as_str()), (12, "fresh"), "an id of its own");
+    assert_eq!(
+        (payment.tickets.len(), manifest.as_str()),
+        (12, "fresh"),
+        "the signer chose the manifest id"
+    );
     let mut body = body;
     body["state"] = first.body["state"].clone();
     refused(&body, 400, "missing manifestID");
@@ -133,16 +141,16 @@ fn live_video_pays_60_s_ahead_by_the_pixel() {
 }
 
 #[test]
-fn nothing_is_signed_while_the_balance_lasts() {
+fn no_ticket_is_signed_while_the_balance_is_sufficient() {
     let mut body = live();
     body["orchestrator"] = sealed(&info(2, 100, 7));
     let first = ask(&body, NOW).unwrap();
     assert_eq!(opened(&first).0.tickets.len(), 1);
     body["state"] = first.body["state"].clone();
-    // 80 wei are left, less than the value of a ticket.
+    // The balance is 80 wei, less than the value of a ticket.
     let second = ask(&body, NOW + seconds(5)).unwrap();
     body["state"] = second.body["state"].clone();
-    // 170 wei are left, enough for 85 s.
+    // The balance is 170 wei, enough for 85 s.
     for later in [6, 50, 90] {
         assert_eq!(ask(&body, NOW + seconds(later)).unwrap_err().status, 482, "{later}");
     }
@@ -176,7 +184,7 @@ fn an_invalid_request_is_refused() {
 }
 
 #[test]
-fn an_info_that_was_encoded_again_is_refused() {
+fn an_info_that_the_gateway_encoded_again_is_refused() {
     let changed = json!(STANDARD.encode(info(2, LIVE_TICKET, 7).encode_to_vec()));
     check("orchestrator", changed, 400, "differs from the bytes");
 }
@@ -196,7 +204,7 @@ fn expired_ticket_parameters_must_be_refreshed() {
 }
 
 #[test]
-fn a_price_has_limits() {
+fn a_price_above_a_limit_is_refused() {
     let max = |price: Value, unit: &str| json!({ "price": price, "currency": "wei", "unit": unit });
     check("maxPrice", max(json!(1.5), "seconds"), 481, "exceeds maximum");
     check("maxPrice", max(json!(2), "720p-pixel-seconds"), 400, "unit");
@@ -229,7 +237,7 @@ fn check_later(key: &str, value: Value, message: &str) {
 }
 
 #[test]
-fn a_state_is_valid_for_its_session() {
+fn a_state_is_refused_for_another_session() {
     check_later("app", Value::Null, "app mismatch");
     check_later("app", json!("b"), "app mismatch");
     check_later("type", json!("fixed"), "job type mismatch");
@@ -259,7 +267,7 @@ fn a_changed_state_is_refused() {
 }
 
 #[test]
-fn a_state_is_valid_for_its_key() {
+fn a_state_signed_with_another_key_is_refused() {
     let mut body = live();
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
     let other = key::payer(1);
@@ -286,7 +294,7 @@ fn time_is_rounded_up_to_whole_seconds() {
 }
 
 #[test]
-fn a_state_is_valid_for_the_owner_of_the_credential() {
+fn a_state_is_refused_for_another_owner_of_the_credential() {
     let mut body = live();
     body["state"] = ask_as(&body, NOW, "me").unwrap().body["state"].clone();
     assert!(ask_as(&body, NOW + seconds(5), "me").is_ok());

@@ -1,4 +1,4 @@
-//! The answers of the trickle server, header for header.
+//! The answers of the trickle server, with the same headers as those of the real server.
 //!
 //! Does not: choose an answer.
 
@@ -41,7 +41,7 @@ pub(super) fn too_much() -> Answer {
         .refusal("the sandbox has a limit on channels and on the size of a segment")
 }
 
-/// The body broke off.
+/// The connection ended within the body.
 pub(super) fn broken_body() -> Answer {
     Answer::error(500, "Server error").close()
 }

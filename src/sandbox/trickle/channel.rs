@@ -1,7 +1,9 @@
-//! One channel: the kept segments, the segment that a GET or POST refers to, and whether the channel is idle.
+//! One channel: stores the last segments, finds the segment that a GET or POST refers to, and tells whether the channel
+//! is idle.
 //!
 //! Segment n is stored in slot n mod 5, so it replaces segment n − 5. A GET at the leading edge creates the segment
-//! that it waits for; a POST then fills it. A replaced segment exists as long as a reader or writer uses it.
+//! that the GET waits for; a POST later writes to this segment. A replaced segment exists as long as a reader or writer
+//! uses it.
 //!
 //! Does not: use sockets or the clock; callers await the bytes of a segment.
 
@@ -39,11 +41,11 @@ impl Index {
     }
 }
 
-/// The bytes of a segment so far.
+/// The bytes of a segment that have arrived so far.
 #[derive(Debug, Default)]
 struct SegmentBody {
     bytes: Vec<u8>,
-    /// Readers stop waiting for more bytes. A publisher that has begun may still add some.
+    /// Readers stop waiting for more bytes, but a publisher that has begun may still add some.
     closed: bool,
     /// The publisher has completed the segment.
     complete: bool,
@@ -140,7 +142,7 @@ impl Segment {
 /// The result of a GET.
 #[derive(Debug)]
 pub(crate) enum Readable {
-    /// This segment, which may still be empty.
+    /// The segment to read, which may still be empty.
     Segment(Arc<Segment>),
     /// The seq is too old, or too far ahead.
     Missing,
@@ -151,7 +153,8 @@ pub(crate) enum Readable {
 enum ChannelState {
     Open,
     Closed,
-    /// After `DELETE channel/-1`: a bug of the real server leaves every request without an answer until a restart.
+    /// No request is answered any more, as on the real server after `DELETE channel/-1`, a bug that lasts until a
+    /// restart.
     Wedged,
 }
 
@@ -177,7 +180,7 @@ impl Channel {
         }
     }
 
-    /// The MIME type of its segments.
+    /// The MIME type of the channel's segments.
     pub(crate) fn content_type(&self) -> &str {
         &self.content_type
     }
@@ -197,8 +200,8 @@ impl Channel {
         self.state == ChannelState::Wedged
     }
 
-    /// The segment that a GET refers to; `None` where the real server's handler panics. The segment at the leading edge
-    /// is created, and in an empty channel the one after it too.
+    /// The segment that a GET refers to; `None` if the real server's handler would panic. If the GET refers to the
+    /// segment at the leading edge, or in an empty channel to the one after it, this segment is created.
     pub(crate) fn read(&mut self, index: Index) -> Option<Readable> {
         let seq = match index {
             Index::Seq(seq) => seq,
@@ -215,8 +218,8 @@ impl Channel {
         Some(Readable::Missing)
     }
 
-    /// The segment that a POST refers to, created if there is none; `None` where the real server's handler panics. With
-    /// `reset`, all segments before it are closed.
+    /// The segment that a POST refers to, created if it does not exist; `None` if the real server's handler would
+    /// panic. With `reset`, all segments before this one are closed.
     pub(crate) fn write(&mut self, index: Index, reset: bool) -> Option<Arc<Segment>> {
         let seq = match index {
             Index::Seq(seq) => seq,
@@ -232,14 +235,14 @@ impl Channel {
         })
     }
 
-    /// Call when a publisher has sent the first byte of this segment, or an empty body. The leading edge becomes the seq
-    /// after it, even if that is lower than before.
+    /// Call when a publisher has sent the first byte of this segment, or an empty body. The leading edge becomes `seq`
+    /// + 1, even if that is lower than before.
     pub(crate) fn advance(&mut self, seq: u64, now: Instant) {
         self.next = seq.saturating_add(1);
         self.written = now;
     }
 
-    /// Closes one segment; false if the seq is not kept.
+    /// Closes one segment. Returns false if the channel does not have this seq.
     pub(crate) fn close_segment(&mut self, seq: u64) -> bool {
         self.find(seq).is_some_and(|segment| {
             segment.close();
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_can_wait_for_two_segments_of_an_empty_channel_and_else_for_the_next() {
+    fn readers_can_wait_for_the_next_segment_and_in_an_empty_channel_for_the_one_after_it() {
         let (mut channel, _) = channel();
         check(&mut channel, Index::Seq(2), None);
         check(&mut channel, Index::Current, Some(0));
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seq_sent_again_rewinds_the_channel() {
+    fn a_seq_that_is_sent_again_moves_the_leading_edge_back() {
         let (mut channel, now) = channel();
         publish(&mut channel, 0);
         publish(&mut channel, 1);

@@ -56,7 +56,7 @@ impl Channels {
         Ok(channel)
     }
 
-    /// Closes and removes a channel; false if there is none.
+    /// Closes and removes a channel. Returns false if the channel does not exist.
     pub(crate) fn delete(&mut self, name: &str) -> bool {
         self.by_name.remove(name).is_some_and(|channel| {
             channel.lock().close();

@@ -19,13 +19,13 @@ use livepeer_gateway::limits::SEGMENT_BODY;
 pub(crate) enum AfterRequest {
     /// Read the next request.
     Next,
-    /// Close it.
+    /// Close the connection.
     Close,
-    /// Discard the rest of the body, up to a limit, and close it (Go).
+    /// Discard the rest of the body, up to a limit, and close the connection (Go).
     DrainAndClose,
-    /// Reset it.
+    /// Reset the connection.
     Reset,
-    /// Leave it open without reading or writing.
+    /// Leave the connection open without reading or writing.
     Stall,
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn delete_segment<S: ByteStream>(
     reply(wire, answer).await
 }
 
-/// `GET {channel}/{seq}`, `GET {channel}/next`; without a body for HEAD.
+/// `GET {channel}/{seq}` and `GET {channel}/next`. For HEAD, the answer has no body.
 pub(crate) async fn subscribe<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
@@ -178,7 +178,8 @@ impl SegmentReading {
         }
     }
 
-    /// The next bytes to write: the head if `first`, the chunk, and the end of the body if `ended`.
+    /// The next bytes to write: the head of the answer if `first`, then `bytes` as a chunk, then the end of the body if
+    /// `ended`.
     fn framed(&self, first: bool, bytes: &[u8], ended: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len() + 256);
         if first {
@@ -223,7 +224,7 @@ pub(crate) async fn publish<S: ByteStream>(
         return Ok(AfterRequest::Close);
     };
     world.check_seq(name, &channel, &segment);
-    // Readers of the replaced segment must see the leading edge before it moves.
+    // Yield, so that readers of the replaced segment see the leading edge before it moves.
     tokio::task::yield_now().await;
     let mut failure = world.lock().script.post(Role::of(name));
     if let Some((0, then)) = failure {
@@ -236,7 +237,7 @@ pub(crate) async fn publish<S: ByteStream>(
         wire.write(&Answer::new(100).to_bytes()).await?;
     }
     let Some(first) = first_piece(wire, world, &segment).await? else {
-        // The segment was closed before its first byte, or the body is empty.
+        // Without a first byte, the segment was closed, or the body is empty.
         let closed = {
             let mut channel = channel.lock();
             if !channel.is_closed() {
@@ -289,7 +290,7 @@ async fn first_piece<S: ByteStream>(
     }
 }
 
-/// The next bytes of a body; answers a body that breaks off.
+/// Reads the next bytes of a body. If the connection ends within the body, writes the answer to that.
 async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, ConnectionError> {
     match wire.piece().await {
         Err(error @ (ConnectionError::Ended | ConnectionError::Malformed)) => {
@@ -306,7 +307,7 @@ async fn reply<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> TrickleOutc
     Ok(if closes { AfterRequest::Close } else { AfterRequest::Next })
 }
 
-/// Answers before the body has been read; the caller must return the result, which discards the body.
+/// Answers a request whose body has not been read. The caller must return the result, so that the body is discarded.
 async fn refuse<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> TrickleOutcome {
     wire.write(&answer.to_bytes()).await?;
     Ok(AfterRequest::DrainAndClose)

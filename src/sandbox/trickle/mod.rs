@@ -1,8 +1,8 @@
 //! The trickle server: channels of numbered segments, with the real server's answers.
 //!
-//! A test compares it with tests/fixtures/trickle-transcripts.txt, recorded from the real Go server. The real server's
-//! faults are copied: a finished seq that is sent again rewinds the channel, and two publishers of one seq mix their
-//! bytes.
+//! The test `sandbox_replay` compares the answers with tests/fixtures/trickle-transcripts.txt, a recording of the real
+//! Go server. The faults of the real server are copied: a finished seq that is sent again moves the leading edge back,
+//! and the bytes of two publishers of one seq are mixed.
 //!
 //! Does not: know jobs or video.
 

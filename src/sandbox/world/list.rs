@@ -1,6 +1,6 @@
 //! Writes the lists of orchestrators and runners.
 //!
-//! Does not: check the added entries; a test may add invalid ones.
+//! Does not: check the additional entries of the options; a test may add invalid ones.
 
 use serde_json::{Value, json};
 
@@ -18,8 +18,8 @@ impl World {
         (!runners.is_empty()).then(|| own.to_string())
     }
 
-    /// The list that the signer serves. The query `caps=pipeline/model&caps=…&app=…` lists this orchestrator if it
-    /// offers any of these; an empty query always does.
+    /// The list that the signer serves. With the query `caps=pipeline/model&caps=…&app=…`, the list includes this
+    /// orchestrator if it offers one of these; without a query, it always does.
     pub(crate) fn orchestrators(&self, query: &str) -> String {
         let asked = |key: &str| {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -28,7 +28,7 @@ impl World {
         };
         let (caps, apps) = (asked("caps"), asked("app"));
         let offered: Vec<String> = match self.options.models.as_slice() {
-            // Every model is offered.
+            // An empty list of models offers every model.
             [] => caps.iter().filter(|cap| cap.starts_with(PIPELINE)).cloned().collect(),
             models => models.iter().map(|model| format!("{PIPELINE}{model}")).collect(),
         };

@@ -20,14 +20,14 @@ use livepeer_gateway::orchestrator::proto::{
 };
 use livepeer_gateway::price::PriceUnit;
 
-/// What an `OrchestratorInfo` contains beside the offer, by options and script.
+/// The token and the ages of the parts of an `OrchestratorInfo`, as the script demands.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoTerms {
     /// Whether the info has an auth token.
     pub(crate) token: bool,
-    /// How long ago the token was issued.
+    /// The age of the token.
     pub(crate) token_age: Duration,
-    /// How long ago the ticket parameters were made.
+    /// The age of the ticket parameters.
     pub(crate) age: Duration,
 }
 
@@ -43,7 +43,7 @@ impl World {
         key::payer(self.lock().signer_key)
     }
 
-    /// The price of live video for a quote. The script may raise it with each quote.
+    /// The price of live video to quote. The script may raise the price at each call.
     pub(crate) fn quote(&self) -> Option<PriceInfo> {
         {
             let mut state = self.lock();
@@ -64,7 +64,7 @@ impl World {
         })
     }
 
-    /// With a price, a request for the info must be signed by the payer.
+    /// If the sandbox has a price, fails unless the payer signed the request for the info.
     pub(crate) fn check_payer(&self, request: &OrchestratorRequest) -> Result<(), &'static str> {
         let address = &request.address;
         let is_signed = key::verify(SignaturePurpose::Address, address, address, &request.sig);
@@ -94,7 +94,7 @@ impl World {
         })
     }
 
-    /// The encoded and sealed `info`, with a price per unit, and ticket parameters for `sender` made `age` ago.
+    /// The encoded and sealed `info`, with a price per unit, and ticket parameters for `sender` that are `age` old.
     pub(crate) fn priced(
         &self,
         info: OrchestratorInfo,

@@ -24,9 +24,9 @@ const PAYER: &str = "livepeer-payer-address";
 pub(crate) enum Admission {
     /// The caller must pay; answer with this challenge.
     Challenged(Value),
-    /// The call is free; this is the new id.
+    /// The call is free; the value is the new id.
     Free(String),
-    /// The call has a payment; these are its credentials.
+    /// The call has a payment; the value is its credentials.
     Paid(Box<Credentials>),
 }
 
@@ -43,7 +43,7 @@ impl World {
         Ok(self.options.runners.get(runner).ok_or(RunnerSessionError::Unknown)?)
     }
 
-    /// Whether a call with these headers must be paid first. `payment_url` makes the URL for further payments of an
+    /// Whether a call with these headers must be paid first. `payment_url` returns the URL for further payments of an
     /// id.
     pub(crate) fn admission(
         &self,
