@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks the dependencies: advisories (RustSec), licences, duplicate versions and sources, as cross/deny.toml says;
-# unused ones; and that livepeer-gateway needs no GStreamer. The fuzz targets' lock file is checked for advisories
-# and sources.
+# Checks the dependencies: advisories (RustSec), licences, duplicate versions and sources, by the rules in
+# cross/deny.toml; that none is unused; and that livepeer-gateway does not depend on GStreamer. In the lock file of the
+# fuzz targets, only advisories and sources are checked.
 #
 #   cross/dependencies.sh
 #
@@ -11,7 +11,7 @@ set -euo pipefail
 source "$(dirname "$0")/ground.sh"
 
 cd "$project"
-# cross/deny.toml keeps the advisory database there.
+# cross/deny.toml puts the advisory database into this folder.
 export EDGE_WORK=$work
 export PATH=$work/tools/bin:$PATH
 for tool in cargo-deny cargo-machete; do
@@ -19,7 +19,7 @@ for tool in cargo-deny cargo-machete; do
     fail "$tool is missing and cannot be installed"
 done
 if [[ ${EDGE_ADVISORIES-} ]]; then
-  # For this run only, and only for the database's address.
+  # Git fetches the database from EDGE_ADVISORIES in this run; all other addresses are unchanged.
   export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=url.$EDGE_ADVISORIES.insteadOf
   export GIT_CONFIG_VALUE_0=https://github.com/RustSec/advisory-db
 fi
@@ -38,7 +38,8 @@ deny Cargo.toml advisories bans licenses sources
 deny tests/fuzz/Cargo.toml advisories sources
 say "advisories as of $(git -C "$work"/advisories/*/ log -1 --format=%cs)"
 
-# cargo-machete searches all folders below a manifest. A copy without the other crates shows what only they use.
+# cargo-machete searches all folders below a manifest. A copy without the other crates shows which dependencies of the
+# program only these crates use.
 program=$work/program
 mapfile -t crates < <(find src tests -name target -prune -o -name Cargo.toml -printf '%h\n')
 ((${#crates[@]})) || fail "no crates below src and tests"

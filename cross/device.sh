@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A whole device, emulated: Debian with its own kernel and systemd, two virtual cameras of the kernel
-# (vivid), and our package, installed as its owner would. Boots it twice, with a power cut in between.
+# Emulates a whole device: Debian with its own kernel and systemd, two virtual cameras of the kernel (vivid), and the
+# package, installed as a device owner would. Boots the device twice, with a power cut in between.
 #
 #   cross/device.sh amd64|arm64
 #
-# The package is package.sh's, the sandbox build.sh's; either is made if it is missing. QUIET=SECONDS is how long the
-# disk is watched (300).
-# Takes 15 to 40 minutes, as nothing is accelerated. Needs root, mmdebstrap, a mirror of Debian,
-# qemu-system and, for arm64 on another machine, qemu-user.
+# package.sh makes the package and build.sh the sandbox; the script calls them if the files are missing. QUIET=SECONDS
+# sets for how long writes to the disk are counted (default 300). Takes 15 to 40 minutes, because qemu runs without
+# acceleration. Needs root, mmdebstrap, a mirror of Debian, qemu-system and, for arm64 on a computer of another
+# architecture, qemu-user.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
 
@@ -34,9 +34,9 @@ quiet=${QUIET:-300}
 need_package
 need_sandbox
 
-# --- Debian -----------------------------------------------------------------------------------------------
+# --- Debian ---------------------------------------------------------------------------------------------
 base=$work/device-$arch
-# The initramfs is made below: mkinitramfs takes half an hour under qemu-user.
+# This script makes the initramfs itself (below), because mkinitramfs takes half an hour under qemu-user.
 INITRD=No make_tree "$base" bookworm --variant=apt --architectures="$arch" \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
   --include="$kernel",systemd,systemd-sysv,udev,dbus,kmod,procps,iproute2,busybox-static,ca-certificates,v4l-utils \
@@ -47,7 +47,7 @@ rm -rf "$tree" "$layers"
 mkdir -p "$tree" "$layers/upper" "$layers/work"
 mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$layers/work" "$tree"
 
-# --- our package, and what its owner would write ------------------------------------------------------------
+# --- the package, and the configuration of a device owner -----------------------------------------------
 cp "$package" "$tree/root/edge.deb"
 cp /etc/resolv.conf "$tree/etc/resolv.conf"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive "$@"; }
@@ -60,8 +60,8 @@ configure() {
     --orchestrator.urls 127.0.0.1:8935 --job.model noop --output "/run/$name/out.ts" \
     --signer.urls http://127.0.0.1:8936 --signer.headers '{"Authorization": "credential:signer-headers"}' \
     --video.width 320 --video.height 240 --video.fps 5 --encoder.speed ultrafast \
-    --video.bitrate 200000 --video.min-bitrate 200000 --video.max-bitrate 200000 # an emulator is no link to follow
-  # An output that is no disk, so that the disk can be watched.
+    --video.bitrate 200000 --video.min-bitrate 200000 --video.max-bitrate 200000 # a constant bitrate: the emulator's speed is not that of a link
+  # The output is in memory, so that only other writes to the disk are counted.
   local unit=livepeer-edge
   [[ $name == livepeer-edge ]] || unit=livepeer-edge@$name
   mkdir -p "$tree/etc/systemd/system/$unit.service.d"
@@ -70,7 +70,7 @@ configure() {
 }
 configure livepeer-edge /dev/first-camera
 configure front /dev/livepeer-edge/front
-# The second camera has a name of ours, so that its instance starts when it appears.
+# A udev rule gives the second camera a name, so that its instance starts when the camera appears.
 cat >"$tree/etc/udev/rules.d/65-cameras.rules" <<'RULES'
 SUBSYSTEM=="video4linux", ATTR{name}=="vivid-000-vid-cap", SYMLINK+="first-camera"
 SUBSYSTEM=="video4linux", ATTR{name}=="vivid-001-vid-cap", ENV{LIVEPEER_EDGE}="front"
@@ -82,7 +82,7 @@ for name in livepeer-edge livepeer-edge-front; do
   chmod 600 "$tree/etc/credstore/$name.signer-headers"
 done
 
-# --- the test's own parts ------------------------------------------------------------------------------------
+# --- the test and the orchestrator ----------------------------------------------------------------------
 install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
 echo edge >"$tree/etc/hostname"
 printf '127.0.0.1 localhost edge\n' >"$tree/etc/hosts"
@@ -116,7 +116,7 @@ echo "QUIET=$quiet" >"$tree/etc/default/device-test"
 ln -sf /lib/systemd/system/graphical.target "$tree/etc/systemd/system/default.target"
 in_tree systemctl --quiet enable edge-sandbox.service device-test.service 2>/dev/null
 
-# --- kernel, initramfs, disk -----------------------------------------------------------------------------------
+# --- kernel, initramfs, disk ----------------------------------------------------------------------------
 version=$(ls "$tree/lib/modules")
 modules=$tree/lib/modules/$version
 first=$work/device-$arch-initramfs
@@ -127,7 +127,7 @@ wanted=()
 add_module() {
   local line file
   line=$(grep -E "/$1\.ko(\.xz)?:" "$modules/modules.dep") || return 0 # built in
-  # What it needs stands behind it, the first needed last.
+  # The line lists the modules that this one depends on, in reverse order of loading.
   for file in $(tr ' ' '\n' <<<"${line#*:}" | tac) "${line%%:*}"; do
     [[ " ${wanted[*]} " == *" ${file##*/} "* ]] && continue
     cp "$modules/$file" "$first/modules/"
@@ -153,8 +153,8 @@ rm -f "$disk"
 truncate --size 4G "$disk"
 mke2fs -q -t ext4 -L root -d "$tree" "$disk"
 
-# --- boots ---------------------------------------------------------------------------------------------------
-# boot LOG MARK SECONDS: runs the device until its console says MARK, then cuts its power.
+# --- boots ----------------------------------------------------------------------------------------------
+# boot LOG MARK SECONDS: runs the device until MARK appears on its console, then cuts the power.
 boot() {
   local log=$1 mark=$2 limit=$3 device
   "${machine[@]}" -accel tcg,thread=multi -smp 2 -m 2048 -nographic -no-reboot -nic none \
@@ -177,14 +177,14 @@ boot() {
   done
   kill -KILL "$device" 2>/dev/null || true
   tail -n 30 "$log" >&2
-  fail "the device did not say $mark in $limit s; its console is in $log"
+  fail "$mark did not appear on the console within $limit s; see $log"
 }
 log=$work/device-$arch
 say "first boot"
 boot "$log-1.log" DEVICE-TEST-END $((1800 + quiet))
 say "the power was cut; second boot"
 boot "$log-2.log" DEVICE-TEST-END 1800
-e2fsck -fy "$disk" >"$log-fsck.log" 2>&1 || [[ $? == 1 ]] || fail "the disk is broken: $log-fsck.log"
+e2fsck -fy "$disk" >"$log-fsck.log" 2>&1 || [[ $? == 1 ]] || fail "the file system is damaged: see $log-fsck.log"
 
 grep -hao 'RESULT .*' "$log-1.log" "$log-2.log" | tr -d '\r' | sed 's/^RESULT /  /' >&2
 if grep -qa 'RESULT FAILED' "$log-1.log" "$log-2.log"; then

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034
-# What the scripts of this folder stand on: names of architectures, the work folder, how they speak.
-# To be sourced, with `set -euo pipefail` on.
+# Functions for the scripts of this folder: names of architectures, the work folder, messages, file systems. Source this
+# file after `set -euo pipefail`.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Trees, images, packages: everything that is made, and may be deleted at any time.
+# The folder for everything that the scripts make: file systems, images, packages. It may be deleted at any time.
 work=${EDGE_WORK:-$project/target/edge}
-# The archive that trees come from, where it is not to be mmdebstrap's own choice: a nearer mirror.
+# The mirror of Debian; if EDGE_MIRROR is not set, mmdebstrap chooses one.
 mirror=${EDGE_MIRROR-}
 script=$(basename "$0" .sh)
 
@@ -14,13 +14,13 @@ fail() {
   say "failed: $*"
   exit 1
 }
-# Something that this machine can't give; 77 tells a caller that nothing was proven.
+# Ends the script because this computer lacks something. Exit code 77 means that nothing was tested.
 skip() {
   say "skipped: $*"
   exit 77
 }
 
-# need PROGRAM PACKAGE: a program of this machine.
+# need PROGRAM PACKAGE: skips unless this computer has the program.
 need() {
   command -v "$1" >/dev/null || skip "$1 is missing: apt install $2"
 }
@@ -39,26 +39,27 @@ of_architecture() {
   esac
 }
 
-# Whether this machine runs programs of `arch`, itself or by qemu-user; registers qemu if it is there.
+# Skips unless this computer runs programs of `arch`, either itself or with qemu-user, which is registered if it is
+# installed.
 need_emulator() {
   [[ $arch == "$(dpkg --print-architecture)" ]] && return
   need "$emulator-static" qemu-user-static
-  # mmdebstrap asks it whether packages' scripts of `arch` would run.
+  # mmdebstrap uses arch-test to find out whether scripts of packages for `arch` would run.
   need arch-test arch-test
   local formats=/proc/sys/fs/binfmt_misc
   [[ -e $formats/register ]] || mount -t binfmt_misc binfmt "$formats" ||
     skip "this kernel has no binfmt_misc, so nothing runs $arch"
   [[ -e $formats/$emulator ]] || /usr/lib/systemd/systemd-binfmt "/usr/lib/binfmt.d/$emulator.conf"
-  [[ -e $formats/$emulator ]] || skip "the kernel did not take $emulator"
+  [[ -e $formats/$emulator ]] || skip "the kernel did not register $emulator"
 }
 
-# in_own_mounts "$@": runs this script again where its mounts are its own and end with it.
+# in_own_mounts "$@": runs this script again in its own mount namespace, whose mounts end with the script.
 in_own_mounts() {
   [[ ${EDGE_MOUNTS-} == own ]] || EDGE_MOUNTS=own exec unshare --mount "$0" "$@"
   unset EDGE_MOUNTS
 }
 
-# need_package: sets `package`, the one of `arch` that package.sh made; has it made if there is none.
+# need_package: sets `package` to the path of the package for `arch`, and calls package.sh if there is none.
 need_package() {
   local made="$work/packages/livepeer-edge_*_$arch.deb"
   compgen -G "$made" >/dev/null || "$project/cross/package.sh" "$arch" >&2
@@ -66,13 +67,15 @@ need_package() {
   [[ $package != *$'\n'* ]] || fail "more than one package of $arch in $work/packages; keep one: $package"
 }
 
-# need_sandbox: sets `sandbox`, the program of `arch` with the sandbox; has it built if there is none.
+# need_sandbox: sets `sandbox` to the path of the program for `arch` with the sandbox, and calls build.sh if there is
+# none.
 need_sandbox() {
   sandbox=$work/livepeer-edge-$arch-sandbox
   [[ -x $sandbox ]] || "$project/cross/build.sh" "$arch" >&2
 }
 
-# make_tree TREE SUITE OPTION...: a tree by mmdebstrap, whole or not at all.
+# make_tree TREE SUITE OPTION...: makes a file system with mmdebstrap in the folder TREE. After a failure, TREE does not
+# exist.
 make_tree() {
   local tree=$1 suite=$2
   shift 2
@@ -88,11 +91,11 @@ make_tree() {
   mv "$tree.part" "$tree"
 }
 
-# clean_tree SUITE: sets `tree`, a Debian of `arch` in which nothing of ours ever was; what is written there
-# is thrown away at the end. Only behind `in_own_mounts`.
+# clean_tree SUITE: sets `tree` to a Debian for `arch` in which the package was never installed. All writes to it are
+# discarded at the end of the script. Call `in_own_mounts` before.
 clean_tree() {
   local base=$work/clean-$1-$arch layers=$work/overlay-$arch
-  # With systemd, whose tools judge the installed units; its unit files are there as on a device.
+  # It contains systemd, whose tools check the installed units.
   make_tree "$base" "$1" --variant=apt --architectures="$arch" --include=systemd,ca-certificates
   tree=$work/test-$1-$arch
   rm -rf "$tree"
@@ -101,12 +104,12 @@ clean_tree() {
   mkdir "$layers/upper" "$layers/work"
   mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$layers/work" "$tree"
   cp /etc/resolv.conf "$tree/etc/resolv.conf"
-  # With what a package recommends, as on a device.
+  # It installs recommended packages, as a device does.
   sed -i '/Install-Recommends/d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
 }
 
-# enter TREE COMMAND...: runs a command in a tree with the kernel's file systems, with a clean environment.
-# Only behind `in_own_mounts`.
+# enter TREE COMMAND...: runs a command in a chroot of the tree, with the kernel's file systems and a clean environment.
+# Call `in_own_mounts` before.
 enter() {
   local tree=$1
   shift
@@ -118,12 +121,13 @@ enter() {
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# without_anything TREE: configurations of instances that have nothing to work with, for inside.sh.
+# without_anything TREE: writes the configurations that has_nothing in inside.sh uses, of instances without
+# configuration, camera or network.
 without_anything() {
   local folder=$1/etc/livepeer-edge
-  # As the package brings it.
+  # The configuration of the package.
   cp "$folder/livepeer-edge.toml" "$folder/fresh.toml"
-  # Small, as an emulator is slow.
+  # A small picture, because an emulator is slow.
   local job=("[job]" "model = 'noop'" "[video]" "width = 320" "height = 240" "fps = 5")
   printf '%s\n' "[source]" "kind = 'v4l2'" "device = '/dev/nowhere'" \
     "[orchestrator]" "urls = ['127.0.0.1:8935']" "${job[@]}" >"$folder/no-camera.toml"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints a page as packages hold it: a link to a file, or a picture, becomes its text, since the package has few of the
-# sources.
+# Prints a page for the packages. A link to a file of the sources, or a picture, is replaced by its text, since the
+# packages contain only a few of these files.
 #
 #   cross/handed-out.sh PAGE
 set -euo pipefail

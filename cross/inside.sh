@@ -1,19 +1,19 @@
 # shellcheck shell=bash disable=SC2034
-# What tests inside of a booted system stand on: device-test.sh in an emulated device, booted-test.sh in a
-# container. To be sourced.
+# Functions for the tests inside a booted system: device-test.sh in an emulated device, and booted-test.sh in a
+# container. Source this file.
 
-# What goes to a log needs no colours and links.
+# systemctl must not write colours and links to the log.
 export SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 SYSTEMD_PAGER=cat
 
-# The unit that is asked about.
+# The unit that the checks are about.
 unit=livepeer-edge
-# Where its returned video goes.
+# The file of the unit's returned video.
 out=/run/livepeer-edge/out.ts
 
 result() { printf 'RESULT %-9s %s\n' "$@"; }
 show() { systemctl show "$unit" --property "$1" --value; }
 size() { stat --format %s "$1" 2>/dev/null || echo 0; }
-# until_true SECONDS COMMAND...: waits for something to become true; says after how many seconds.
+# until_true SECONDS COMMAND...: waits until the command succeeds, and prints after how many seconds it did.
 until_true() {
   local limit=$1 begin=$SECONDS
   shift
@@ -23,7 +23,8 @@ until_true() {
   done
   took=$((SECONDS - begin))
 }
-# check WHAT COMMAND...: a line that says whether it is so, and how long that took to become.
+# check WHAT COMMAND...: runs the command, and prints a line with the result. If the command is until_true, the line has
+# the time too.
 took=
 check() {
   local what=$1
@@ -32,7 +33,7 @@ check() {
   took=
 }
 
-# Whether returned video grows.
+# flows FILE: succeeds if the file of returned video grows within 2 s.
 flows() {
   local before
   before=$(size "$1")
@@ -42,7 +43,7 @@ flows() {
 is_restarted() { [[ $(show MainPID) != 0 && $(show MainPID) != "$before" && $(show ActiveState) == active ]]; }
 is_the_same() { [[ $(show MainPID) == "$before" ]]; }
 
-# What the journal and `systemctl status` say of the unit.
+# These search the journal and `systemctl status` of the unit.
 tells() { journalctl --boot --unit "$unit" --output cat | grep -q -- "$1"; }
 says() { systemctl status --no-pager --full --lines 10 "$unit" | grep -q -- "$1"; }
 lines() { journalctl --boot --unit "$unit" --output cat | wc -l; }
@@ -53,17 +54,17 @@ units_are_silent() {
   [[ -z $said ]] || { echo "$said"; return 1; }
 }
 
-# has_nothing SECONDS: starts instances that have nothing to work with, and looks after some time what they
-# have said. Their configurations are without_anything's.
+# has_nothing SECONDS: starts instances without configuration, camera or network, and checks after SECONDS what they
+# have logged. without_anything in ground.sh writes their configurations.
 has_nothing() {
   local seconds=$1 one each unit
   systemctl start --no-block livepeer-edge@fresh livepeer-edge@no-camera livepeer-edge@no-network
   sleep "$seconds"
   for one in 'fresh orchestrator.urls: missing' 'no-camera /dev/nowhere' 'no-network orchestrator.example'; do
     unit=livepeer-edge@${one%% *}
-    check "$unit: its status says ${one#* }" says "${one#* }"
+    check "$unit: the status contains ${one#* }" says "${one#* }"
     each=$(($(lines) * 600 / seconds))
-    # The limit is a line per second.
+    # At most one line per second is allowed.
     check "  $(show ActiveState), $(show NRestarts) restarts in $seconds s; $each lines in the journal in 10 minutes" \
       [ "$each" -le 600 ]
     systemctl status --no-pager --full --lines 8 "$unit"
@@ -71,7 +72,7 @@ has_nothing() {
   systemctl stop 'livepeer-edge@no-*'
 }
 
-# The journal has the time and the priority, so a line of ours begins with neither.
+# The journal adds time and priority, so a line of the agent must not begin with them.
 journal_is_plain() {
   ! journalctl --boot SYSLOG_IDENTIFIER=livepeer-edge --output cat |
     grep -E '^(<[0-7]>|\[?[0-9]{2,4}[-:][0-9]{2}|(ERROR|WARN|INFO|DEBUG)\b)'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the whole workspace, tests too, with the oldest Rust that it takes: `rust-version` in Cargo.toml.
+# Compiles the whole workspace, including tests, with the oldest supported Rust, which is `rust-version` in Cargo.toml.
 #
 #   cross/oldest.sh
 #
@@ -13,4 +13,4 @@ oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 [[ $oldest ]] || fail "Cargo.toml has no rust-version"
 rustup toolchain list | grep -q "^$oldest-" || rustup toolchain install "$oldest" --profile minimal >&2
 CARGO_TARGET_DIR=$work/oldest cargo "+$oldest" check --locked --workspace --all-targets >&2
-say "it builds with Rust $oldest"
+say "the workspace builds with Rust $oldest"

@@ -4,12 +4,12 @@
 #
 #   cross/readme.sh [WORD...]      only the commands that have one of these words, in the same order
 #
-# All of them take an hour under emulation. Needs what they need.
+# All commands together take an hour under emulation. Has the needs of these commands.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
 
 mapfile -t commands < <(sed -n 's/^| `\(cross\/[^`]*\)`.*/\1/p' "$project/cross/README.md")
-((${#commands[@]})) || fail "cross/README.md has no table of commands any more"
+((${#commands[@]})) || fail "cross/README.md has no table of commands"
 
 clone=$work/readme
 rm -rf "$clone"
@@ -33,5 +33,5 @@ for command in "${commands[@]}"; do
   env -u EDGE_WORK "${words[@]}" || fail "$command"
   count=$((count + 1))
 done
-((count)) || fail "no command of cross/README.md has any of: $*"
-say "$count commands of cross/README.md did what it says"
+((count)) || fail "no command of cross/README.md contains one of: $*"
+say "$count commands of cross/README.md succeeded"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The one recipe of the place where livepeer-edge is compiled for ARCH: a compiler and GStreamer to link
-# against. Runs as root inside a Debian 11, whose glibc 2.31 is the oldest that devices have (Jetson's
-# Ubuntu 20.04): the Dockerfiles run it for `cross`, build.sh runs it in a chroot.
+# Prepares the environment in which livepeer-edge is compiled for ARCH: installs a compiler, and GStreamer to link
+# against. Runs as root in Debian 11, whose glibc 2.31 is the oldest on supported devices (Jetson's Ubuntu 20.04): the
+# Dockerfiles run it for `cross`, build.sh runs it in a chroot.
 #
 #   recipe.sh amd64|arm64|armhf
 set -eu
@@ -16,9 +16,9 @@ case $arch in
 esac
 
 dpkg --add-architecture "$arch"
-# Debian 11 gets no new signatures any more.
+# The signatures of Debian 11 are not renewed any more, so they have expired.
 apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -q update
-# gcc of this machine too: build scripts run here. One image has GStreamer of one architecture.
+# Build scripts run on this computer, so its own gcc is needed too. Each image has the GStreamer of one architecture.
 # shellcheck disable=SC2086
 apt-get -o Acquire::Retries=3 -q install --yes --no-install-recommends \
   gcc libc6-dev pkg-config ca-certificates $packages \

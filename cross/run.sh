@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a program built for a device on this machine: in a tree of that architecture's Debian with its real
-# GStreamer, under qemu-user if need be.
+# Runs a program built for a device on this computer: in a Debian of the device's architecture with its real GStreamer,
+# under qemu-user if necessary.
 #
 #   cross/run.sh ARCH [BINARY [ARGUMENT...]]     the program that `build.sh ARCH` made, if none is named
 #   cross/run.sh ARCH --check                    --version, devices and a demo of 5 s; 0 violations
@@ -17,21 +17,21 @@ shift
 suite=${EDGE_SUITE:-bookworm}
 tree=$work/run-$suite-$arch
 
-# Unpacked alone, without running a package's scripts: enough to run programs in, and quick.
+# Packages are only unpacked, without running their scripts. That is fast, and enough to run programs.
 make_tree "$tree" "$suite" --variant=extract --architectures="$arch" \
   --include=libc6,libgcc-s1,coreutils,ca-certificates,libgstreamer1.0-0,libgstreamer-plugins-base1.0-0 \
   --include=gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad \
   --include=gstreamer1.0-plugins-ugly,gstreamer1.0-tools >&2
-# What those scripts would have written.
+# These files would have been written by the scripts.
 [[ -e $tree/etc/hosts ]] || echo '127.0.0.1 localhost' >"$tree/etc/hosts"
 [[ -e $tree/etc/nsswitch.conf ]] || echo 'hosts: files dns' >"$tree/etc/nsswitch.conf"
 
-# What `build.sh ARCH` makes; without the sandbox there would be no demo.
+# The binary of `build.sh ARCH`, which includes the sandbox for the demo.
 built=$work/livepeer-edge-$arch-sandbox
 run() {
   local binary=$1
   shift
-  [[ -x $binary ]] || fail "$binary is not there; \`cross/build.sh $arch\` makes $built"
+  [[ -x $binary ]] || fail "$binary does not exist; \`cross/build.sh $arch\` makes $built"
   touch "$tree/program"
   mount --bind "$(realpath "$binary")" "$tree/program"
   enter "$tree" XDG_CACHE_HOME=/root/.cache /program "$@"
@@ -45,11 +45,11 @@ fi
 version=$(run "$built" --version)
 [[ $version == "livepeer-edge "* ]] || fail "--version says: $version"
 say "$version, $suite $arch"
-# GStreamer lists its plugins the first time, which takes longer under qemu than the whole demo.
+# At its first start GStreamer scans its plugins, which under qemu takes longer than the whole demo.
 begin=$SECONDS
 enter "$tree" XDG_CACHE_HOME=/root/.cache gst-inspect-1.0 x264enc >/dev/null
 say "GStreamer's plugins were listed within $((SECONDS - begin)) s"
-# Small, as nothing is accelerated here.
+# A small picture, because qemu is slow.
 small=(--video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast)
 begin=$SECONDS
 devices=$(run "$built" devices "${small[@]}" 2>&1) || fail "devices: $devices"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing livepeer-edge needs, and only what is missing.
+# Installs the packages that are needed to build, run and test livepeer-edge, unless they are installed already.
 #
 #   cross/setup.sh [--go]      --go: also Go, for the tests against the real trickle server
 #
-# For Debian, Raspberry Pi OS and Ubuntu; as root or through sudo. Elsewhere it names what to install.
-# Rust itself is not installed: https://rustup.rs.
+# For Debian, Raspberry Pi OS and Ubuntu; as root or with sudo. On other systems it only lists the packages. Rust itself
+# is not installed: see https://rustup.rs.
 set -euo pipefail
 
 packages=(
@@ -16,13 +16,13 @@ packages=(
   gstreamer1.0-plugins-ugly                             # x264
   gstreamer1.0-libav                                    # decoders
   gstreamer1.0-rtsp gstreamer1.0-tools                  # RTSP output, and a receiver of SRT in the tests
-  ffmpeg                                                # ffprobe, a second opinion in the tests, and an RTMP server
+  ffmpeg                                                # decoders and an RTMP server, for comparison in the tests
   python3-gi gir1.2-gst-rtsp-server-1.0                 # the network camera of the tests
   glib-networking                                       # TLS of network cameras
-  systemd                                               # systemd-analyze, which judges the units
-  shellcheck                                            # which judges the scripts
+  systemd                                               # systemd-analyze, which checks the units
+  shellcheck                                            # checks the scripts
   faketime                                              # a wrong clock for one program of the tests
-  zsh fish                                              # which read their completions in the tests
+  zsh fish                                              # read their completions in the tests
   bsdutils                                              # script, which gives the tests of setup a terminal
   mosquitto mosquitto-clients                           # the MQTT broker of the tests
 )
@@ -43,7 +43,7 @@ as_root() {
   fi
 }
 
-# Other programs may hold apt's lock for a while; on a fresh device they do.
+# Other programs may hold apt's lock for some time, especially on a new device, so wait for it.
 apt() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q "$@"
 }
@@ -62,7 +62,7 @@ if command -v apt-get >/dev/null; then
     apt update
     apt install --yes --no-install-recommends "${missing[@]}"
   fi
-  # promtool, which judges the metrics in the tests; its package would also start a server.
+  # promtool checks the metrics in the tests. It is fetched alone, because its package would also start a server.
   tools=$(cd "$(dirname "$0")/.." && pwd)/target/tools
   if ! command -v promtool >/dev/null && [[ ! -x $tools/promtool ]]; then
     say "fetching promtool"
@@ -73,7 +73,7 @@ if command -v apt-get >/dev/null; then
     rm -r "$place"
   fi
 elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0; then
-  say "no apt here; install what these packages of Debian hold: ${packages[*]}"
+  say "this system has no apt; install the contents of these packages of Debian: ${packages[*]}"
   exit 1
 fi
 
@@ -85,7 +85,7 @@ if command -v rustup >/dev/null; then
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 elif ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
-  # Debian's rustfmt and clippy belong to an older compiler than its rustc-web.
+  # Debian's rustfmt and clippy are for an older compiler than its rustc-web.
   say "cargo fmt and cargo clippy, which the tests run, are missing: see https://rustup.rs"
 fi
 say "ready"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the built program against orchestrators on this machine for hours, with random faults, and fails if
-# memory, threads or descriptors grow, or if a fault costs more than a minute.
+# Runs the built program against local orchestrators for hours, with random faults. Fails if memory, threads or
+# descriptors grow, or if a recovery takes more than a minute.
 #
-#   cross/soak.sh HOURS [SEED]     0.5 is half an hour; a seed repeats a run's faults
+#   cross/soak.sh HOURS [SEED]     0.5 is half an hour; the same seed gives the same faults
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

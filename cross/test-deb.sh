@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Tests the Debian package where nothing of ours ever was, in a clean chroot: install by one apt command,
-# run, upgrade, remove, purge.
+# Tests the Debian package in a clean chroot, where it was never installed: installs it with one apt command, runs,
+# upgrades, removes and purges it.
 #
 #   cross/test-deb.sh amd64|arm64|armhf
 #
-# The package is package.sh's, the sandbox build.sh's; either is made if it is missing. EDGE_SUITE names another
-# release than bookworm. Needs root, mmdebstrap, a mirror of Debian and, for a foreign ARCH, qemu-user.
+# package.sh makes the package and build.sh the sandbox; the script calls them if the files are missing. EDGE_SUITE
+# names another release than bookworm. Needs root, mmdebstrap, a mirror of Debian and, for an ARCH other than that of
+# the computer, qemu-user.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
 
@@ -20,7 +21,7 @@ need_sandbox
 clean_tree "$suite"
 cp "$package" "$tree/tmp/first.deb"
 cp "$sandbox" "$tree/tmp/sandbox"
-# Debian's way to say that nothing is to be started here.
+# This script keeps Debian's packages from starting services in the chroot.
 printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
 chmod +x "$tree/usr/sbin/policy-rc.d"
 
@@ -44,10 +45,10 @@ configuration=$tree/etc/livepeer-edge/livepeer-edge.toml
 
 # --- install --------------------------------------------------------------------------------------------
 in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null
-# Recommends too, as on a device; a reinstall must not ask.
-check "one apt command installs it" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/first.deb
-check "it runs" in_tree livepeer-edge --version
-# What the program is linked to comes from packages that it names.
+# Recommended packages are installed too, as on a device. A reinstallation must not ask questions.
+check "one apt command installs the package" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/first.deb
+check "the program runs" in_tree livepeer-edge --version
+# Each library that the program is linked to is in a package on which ours depends.
 libraries_are_named() {
   local library owner depends
   depends=$(in_tree dpkg-query --show --showformat='${Depends}' livepeer-edge)
@@ -58,15 +59,15 @@ libraries_are_named() {
     grep -qE "(^|[,|] )$owner($|[ ,])" <<<"$depends" || return 1
   done
 }
-check "every library it is linked to is a dependency" libraries_are_named
+check "every library that the program is linked to is in a dependency" libraries_are_named
 check "every file is as packaged" in_tree dpkg --verify livepeer-edge
 check "the configuration is a conffile" in_tree sh -c \
   'dpkg-query --show --showformat="\${Conffiles}" livepeer-edge | grep -q /etc/livepeer-edge/livepeer-edge.toml'
-check "copyright is there" test -s "$tree/usr/share/doc/livepeer-edge/copyright"
+check "the copyright file exists" test -s "$tree/usr/share/doc/livepeer-edge/copyright"
 for page in README.md systemd/README.md; do
-  check "the owner's page $page is there" test -s "$tree/usr/share/doc/livepeer-edge/$page"
+  check "the page $page exists" test -s "$tree/usr/share/doc/livepeer-edge/$page"
 done
-check "the manual page is there" test -s "$tree/usr/share/man/man1/livepeer-edge.1.gz"
+check "the manual page exists" test -s "$tree/usr/share/man/man1/livepeer-edge.1.gz"
 check "the service is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
 units_are_silent() {
   local said
@@ -74,7 +75,7 @@ units_are_silent() {
   echo "$said"
   [[ -z $said ]]
 }
-check "systemd finds nothing wrong with the installed units" units_are_silent
+check "systemd finds no mistake in the installed units" units_are_silent
 check "the units' groups exist" in_tree getent group video render audio
 
 says_what_is_missing() {
@@ -83,12 +84,12 @@ says_what_is_missing() {
   echo "$code: $said"
   [[ $code == 2 && $said == *"orchestrator.urls: missing"* ]]
 }
-check "the package's configuration fails readably" says_what_is_missing
+check "with the package's configuration, the program names the missing keys" says_what_is_missing
 
-# --- a configuration, and video on its way --------------------------------------------------------------
+# --- a configuration, and video -------------------------------------------------------------------------
 orchestrator=
 address=
-# Starts an orchestrator on a free port; sets `orchestrator`, its process, and `address`.
+# Starts an orchestrator on a free port. Sets `orchestrator` to its process id, and `address`.
 listens() {
   in_tree /tmp/sandbox sandbox --listen 127.0.0.1:0 >"$tree/tmp/sandbox.log" 2>&1 &
   orchestrator=$!
@@ -104,16 +105,16 @@ check "the sandbox listens" listens
 check "setup writes the configuration" in_tree livepeer-edge setup --source test \
   --orchestrator.urls "$address" --job.model noop --output /tmp/out.ts \
   --video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast
-# Ends the program that a background `in_tree` runs, as systemd would.
+# Ends the program of a background `in_tree` with SIGTERM, as systemd does.
 end() {
   pkill --signal TERM --parent "$1" || true
   wait "$1"
 }
 took=
-# publishes SECONDS: sets `took`, from the start of the agent to the first byte of returned video.
+# publishes SECONDS: sets `took` to the time in ms from the start of the agent to the first byte of returned video.
 publishes() {
   local agent begin ended=0
-  # As on a device that never ran GStreamer.
+  # Without this cache, GStreamer scans its plugins as at the first start on a device.
   rm -rf "$tree/root/.cache"
   begin=$(date +%s%N)
   in_tree livepeer-edge run --config /etc/livepeer-edge/livepeer-edge.toml --state.directory /tmp/state &
@@ -129,10 +130,10 @@ publishes() {
   ls -l "$tree/tmp/out.ts"
   [[ -n $took && $ended == 0 ]] && grep -q ' 0 violations' "$tree/tmp/sandbox.log"
 }
-# GStreamer lists its plugins at the first run, which takes long under qemu.
+# GStreamer scans its plugins at the first start, which takes long under qemu.
 limit=10
 [[ $arch == "$(dpkg --print-architecture)" ]] || limit=90
-check "it captures, publishes and gets video back within $limit s of a valid configuration" publishes "$limit"
+check "video is returned within $limit s of a start with a valid configuration" publishes "$limit"
 say "    after $took ms"
 
 # --- upgrade --------------------------------------------------------------------------------------------
@@ -141,8 +142,8 @@ dpkg-deb --raw-extract "$package" "$tree/tmp/next"
 sed -i 's/^Version: .*/&+next/' "$tree/tmp/next/DEBIAN/control"
 dpkg-deb --build --root-owner-group -Zgzip "$tree/tmp/next" "$tree/tmp/next.deb" >/dev/null
 cp "$configuration" "$tree/tmp/before.toml"
-check "it upgrades without a question" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/next.deb </dev/null
-check "the new version is there" in_tree sh -c 'dpkg-query --show livepeer-edge | grep -q +next'
+check "an upgrade asks no question" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/next.deb </dev/null
+check "the new version is installed" in_tree sh -c 'dpkg-query --show livepeer-edge | grep -q +next'
 check "the configuration is kept" cmp "$configuration" "$tree/tmp/before.toml"
 check "the service is still enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
 
@@ -150,15 +151,15 @@ check "the service is still enabled" test -L "$tree/etc/systemd/system/multi-use
 mkdir -p "$tree/var/lib/private/livepeer-edge" "$tree/var/lib/private/livepeer-edge-front"
 ln -s private/livepeer-edge "$tree/var/lib/livepeer-edge"
 echo '# mine' >"$tree/etc/livepeer-edge/front.toml"
-check "it is removed" in_tree apt-get -q -o Dpkg::Use-Pty=0 remove --yes livepeer-edge
+check "the package is removed" in_tree apt-get -q -o Dpkg::Use-Pty=0 remove --yes livepeer-edge
 check "the program is gone" is_gone "/usr/bin/livepeer-edge"
 check "the units are gone" is_gone "/usr/lib/systemd/system/livepeer-edge*"
 check "the configuration is still there" cmp "$configuration" "$tree/tmp/before.toml"
-check "it is purged" in_tree apt-get -q -o Dpkg::Use-Pty=0 purge --yes livepeer-edge
+check "the package is purged" in_tree apt-get -q -o Dpkg::Use-Pty=0 purge --yes livepeer-edge
 check "the configuration is gone" is_gone "/etc/livepeer-edge/livepeer-edge.toml"
-check "what the owner wrote stays" test -s "$tree/etc/livepeer-edge/front.toml"
+check "a file of the owner is kept" test -s "$tree/etc/livepeer-edge/front.toml"
 rm -r "$tree/etc/livepeer-edge"
 left=$(ours)
 [[ -z $left ]] || fail "left behind: $left"
-say "ok: nothing else is left behind"
+say "ok: no other files are left"
 say "passed: $suite $arch, $(basename "$package")"

@@ -1,5 +1,5 @@
-/* Loaded before everything else, it lets each encoder of libx264 stop in silence after some frames, as those of
- * boards do when their driver hangs: frames go in, and none comes out. */
+/* A library for LD_PRELOAD: each encoder of libx264 stops without an error after some frames, like a hardware encoder
+ * whose driver hangs: it accepts frames, but returns none. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 static int frames;
 
-/* The library is there already, under its own number. */
+/* libx264 is loaded already, under a name with its version. */
 static void *real(const char *symbol) {
     char name[32];
     for (int version = 140; version < 200; version++) {
@@ -28,7 +28,7 @@ int x264_encoder_encode(void *encoder, void **units, int *count, void *in, void 
     return 0;
 }
 
-/* The next one begins anew. */
+/* The next encoder counts from 0 again. */
 void x264_encoder_close(void *encoder) {
     static void (*close)(void *);
     if (!close) *(void **)&close = real("x264_encoder_close");

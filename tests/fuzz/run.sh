@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, or those named, for so many seconds each: `tests/fuzz/run.sh [SECONDS [TARGET…]]`.
-# Needs the nightly toolchain and cargo-fuzz (`cargo install cargo-fuzz`). Findings are written to tests/fuzz/artifacts.
+# Runs every fuzz target, or only the named ones, each for SECONDS: `tests/fuzz/run.sh [SECONDS [TARGET…]]`. Needs the
+# nightly toolchain and cargo-fuzz (`cargo install cargo-fuzz`). Findings are written to tests/fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,7 +14,7 @@ fi
 failed=0
 for target in "${targets[@]}"; do
     mkdir -p "corpus/$target"
-    # A hang is a finding, and so is memory: nothing read here is large.
+    # A hang is a finding, and so is memory above the limit, because the inputs are small.
     if cargo +nightly fuzz run --fuzz-dir . "$target" "corpus/$target" "seeds/$target" -- \
         -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
         >"corpus/$target.log" 2>&1; then

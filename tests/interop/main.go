@@ -1,10 +1,9 @@
 // Serves the real trickle server on loopback, for tests/interop.rs.
 //
-// It prints one line, the base URL of its channels, and ends when its standard input does, so that a
-// test that dies leaves nothing behind. Channels are made beforehand and never by a POST, as an
-// orchestrator has it.
+// The program prints one line, the base URL of its channels, and ends when its standard input is closed, so that
+// it does not outlive its test. It creates the channels itself: as on an orchestrator, a POST creates none.
 //
-// Does not: do anything else that an orchestrator does.
+// Does not: anything else that an orchestrator does.
 package main
 
 import (

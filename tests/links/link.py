@@ -1,14 +1,15 @@
-"""A link between two network interfaces, as bad as it is told to be.
+"""A link between two network interfaces with a rate, a delay and loss.
 
     link.py NEAR FAR
 
-makes two TUN interfaces and carries packets between them. Lines on standard input change it, such as
-`rate=1000000 delay=0.15 loss=0.01 cut=0`: bits/s from FAR to NEAR (0: no limit), seconds each way, the share of
-packets that is lost each way, and whether all of them are. Every second it says on standard output how many
-bytes went from FAR to NEAR, and how many milliseconds of them wait.
+makes two TUN interfaces and forwards packets between them. Lines on standard input change the link, e.g.
+`rate=1000000 delay=0.15 loss=0.01 cut=0`: the rate in bits/s from FAR to NEAR (0: no limit), the delay in seconds in
+each direction, the share of packets that is lost in each direction, and whether all packets are lost (1). Every
+second, the program prints the number of bytes that went from FAR to NEAR, and the milliseconds that a new packet would
+wait in the queue.
 
-It does what `tc netem` and `tbf` do, on kernels without them too. A packet that finds more than QUEUE seconds
-waiting is dropped, as by a modem.
+The program does what `tc netem` and `tbf` do, also on kernels without these. A packet that would wait longer than
+QUEUE seconds is dropped, as in a modem.
 """
 
 import fcntl
@@ -48,7 +49,7 @@ def main():
             try:
                 os.write(to, packet)
             except OSError:
-                pass  # The interface is down: so is the link.
+                pass  # The interface is down, so the packet is lost.
         if now >= told_at:
             told_at += 1
             print(carried, round(max(0.0, free_at - now) * 1000), flush=True)

@@ -1,6 +1,6 @@
-"""An RTSP server that records, for the tests: writes what is published at /record to the file of its argument.
+"""An RTSP server that records: writes the video that is published at /record to the file named by the argument.
 
-It takes a free port, which it prints.
+The server listens on a free port and prints the port.
 """
 
 import sys

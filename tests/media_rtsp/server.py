@@ -1,7 +1,7 @@
-"""A camera of the network for the tests: gst-rtsp-server on a free port, which it prints.
+"""A network camera for the tests: gst-rtsp-server on a free port, which the program prints.
 
-Each path gives another stream. They want user "viewer" with password "pass:word", but not with the argument
-"open".
+Each path has another stream. All streams require the user "viewer" with the password "pass:word", unless the argument
+is "open".
 """
 
 import sys
@@ -19,7 +19,7 @@ X264 = "x264enc speed-preset=ultrafast option-string=scenecut=0"
 PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
 STREAMS = {
     "/good": f"{PICTURE} ! {X264} tune=zerolatency key-int-max=24 ! {PAY}"
-    # The server takes the way of a stream that nobody asks for away, which is an error without the tee.
+    # If no client asks for a stream, the server unlinks its branch, which would be an error without the tee.
     " audiotestsrc is-live=true ! alawenc ! rtppcmapay pt=8 ! tee allow-not-linked=true ! identity name=pay1",
     "/long": f"{PICTURE} ! {X264} tune=zerolatency key-int-max=240 ! {PAY}",
     "/bframes": f"{PICTURE} ! {X264} bframes=2 b-adapt=false rc-lookahead=4 key-int-max=24 ! video/x-h264,profile=main ! {PAY}",
@@ -56,7 +56,7 @@ for path, launch in STREAMS.items():
 server.attach(None)
 print(server.get_bound_port(), flush=True)
 
-# It ends with the test that started it.
+# The server ends when the test closes its standard input.
 loop = GLib.MainLoop()
 GLib.io_add_watch(sys.stdin, GLib.IO_HUP, lambda *_: loop.quit())
 loop.run()

@@ -8,7 +8,7 @@ import { join } from "node:path";
 const LIMIT = 60_000;
 const running = new Set();
 
-/** Starts the program and waits for a line that matches. Returns the match and what stops the program. */
+/** Starts the program and waits for a line that matches. Returns the match, and a function that stops the program. */
 async function start(args, pattern) {
   const child = spawn(process.env.AGENT, args, { stdio: ["ignore", "ignore", "pipe"] });
   running.add(child);
@@ -41,7 +41,7 @@ export async function startSandbox() {
   return match[1];
 }
 
-/** Starts an agent in a folder of its own; returns the address of its page, and what stops it. */
+/** Starts an agent in a new folder. Returns the address of its page, and a function that stops the agent. */
 export async function startAgent(folder, orchestrator, fragment, token) {
   mkdirSync(folder, { recursive: true });
   const config = join(folder, "harbour.toml");

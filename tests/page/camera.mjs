@@ -1,5 +1,5 @@
-// The test's camera: pictures as MJPEG over TCP, at a constant rate, until it is told to freeze.
-// Does not: use a device or a network beyond this machine.
+// The camera of the test: sends pictures as MJPEG over TCP, at a constant rate, until `freeze` is called. Does not: use
+// a device or a network outside this computer.
 
 import { createServer } from "node:net";
 import { readFile } from "node:fs/promises";
@@ -45,7 +45,7 @@ export class Camera {
     let sent = 0;
     this.timer = setInterval(() => {
       const due = Math.floor(((performance.now() - began) * RATE) / 1000);
-      // A machine that was busy leaves pictures out.
+      // If the computer was busy, pictures are left out.
       if (due > sent && !this.isFrozen) this.send(this.pictures[due % PICTURES]);
       sent = due;
     }, 10);
@@ -54,7 +54,7 @@ export class Camera {
       `tcpclientsrc host=127.0.0.1 port=${port} do-timestamp=true`,
       "multipartdemux boundary=picture",
       `image/jpeg,framerate=${RATE}/1`,
-      // A machine that is too slow drops pictures here, so that none is late.
+      // If the computer is too slow, pictures are dropped here, so that none is late.
       "queue leaky=downstream max-size-buffers=2",
       "jpegdec",
     ].join(" ! ");
@@ -63,12 +63,12 @@ export class Camera {
   send(picture) {
     const head = `--picture\r\nContent-Type: image/jpeg\r\nContent-Length: ${picture.length}\r\n\r\n`;
     for (const socket of this.sockets) {
-      // A reader that is slow loses pictures.
+      // A slow reader loses pictures.
       if (socket.writableLength < 4 << 20) socket.write(Buffer.concat([Buffer.from(head), picture, Buffer.from("\r\n")]));
     }
   }
 
-  /** Sends nothing, as a camera that hangs; the connection stays. */
+  /** Stops sending but keeps the connection, like a camera that hangs. */
   freeze(isFrozen) {
     this.isFrozen = isFrozen;
   }

@@ -1,6 +1,6 @@
-// Checks the page of an agent as its users see it: `check.mjs TEMPORARY [SCREENSHOTS]`, started by `run`.
-// The agent, its camera's stream, the orchestrator and the browser are real.
-// Does not: judge whether the page is beautiful; look at the screenshots.
+// Checks the page of an agent as users see it. `run` starts it as `check.mjs TEMPORARY [SCREENSHOTS]`. The agent, its
+// camera's stream, the orchestrator and the browser are real. Does not: judge whether the page is beautiful; look at
+// the screenshots.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { Camera, drawScene } from "./camera.mjs";
 const { chromium } = createRequire(import.meta.url)(process.env.PLAYWRIGHT_CORE);
 const [temporary, shots] = process.argv.slice(2);
 const LIMIT = 60_000;
-/** The longest time in which a camera that gives no frames is shown as failed. */
+/** The maximum time until a camera without frames is shown as failed. */
 const DEAD = 5000;
 const TOKEN = "a token of many bytes";
 const DESKTOP = { width: 1320, height: 900 };
@@ -21,11 +21,11 @@ const PHONE = { width: 390, height: 844 };
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
-  // Chromium has no sandbox of its own for root, as in containers.
+  // Chromium's sandbox does not work for root, who runs the tests in containers.
   args: process.getuid() === 0 ? ["--no-sandbox"] : [],
 });
 
-/** Opens the page. What must not happen on any page is collected in `wrong`. */
+/** Opens the page. Errors that must not happen on any page are collected in `wrong`. */
 async function open(url, options = {}) {
   const { before, ...context } = options;
   const page = await (await browser.newContext({ viewport: DESKTOP, colorScheme: "light", ...context })).newPage();
@@ -53,7 +53,7 @@ const isLive = (page, which, is = true) => page.waitForSelector(`#${which}[data-
 const bothLive = (page) => Promise.all([isLive(page, "input"), isLive(page, "output")]);
 const saysOverall = (page, text) => page.waitForSelector(`#overall:has-text("${text}")`);
 
-/** The mean of red, green and blue of the present picture, and how much the picture differs within itself. */
+/** The mean of red, green and blue of the present picture, and the contrast within the picture. */
 function look(page, which) {
   return page.$eval(`#${which} video`, (video) => {
     const canvas = new OffscreenCanvas(64, 36);
@@ -151,7 +151,7 @@ const checks = {
   async "a dead camera is shown as failed within 5 s, and as working when it is back"({ url, camera }) {
     const { page, close } = await open(url, { colorScheme: "dark" });
     await bothLive(page);
-    // A later change may replace what was announced.
+    // A later announcement may replace this one.
     await page.$eval("#live", (live) => {
       globalThis.announced = [];
       new MutationObserver(() => announced.push(live.textContent)).observe(live, { childList: true });
@@ -216,7 +216,7 @@ const checks = {
     const { page, close } = await open(url);
     await bothLive(page);
     const seen = [];
-    /** Presses Tab until the element has the focus; each element on the way must show it. */
+    /** Presses Tab until the element has the focus. Each element before it must show its focus. */
     const go = async (selector) => {
       for (let presses = 0; presses < 60; presses++) {
         await page.keyboard.press("Tab");
@@ -305,7 +305,7 @@ const checks = {
     await page.waitForSelector('#silent:has-text("No answer since")');
     await saysOverall(page, "No answer");
     assert.match(await page.textContent("#input .cover"), /does not answer/);
-    // The browser reports each connection that is refused.
+    // The browser reports each refused connection as an error, which is expected here.
     assert.deepEqual(wrong.filter((line) => !/net::ERR_/.test(line)), []);
     await page.context().close();
   },

@@ -1,6 +1,6 @@
-// Draws the picture of the test's camera: a harbour at sunset, in motion. Runs in the browser.
-// `draw(canvas, part)` draws one moment; `part` goes from 0 to 1, and 1 looks like 0.
-// Does not: use anything that differs from run to run.
+// Draws the picture of the test's camera: a harbour at sunset, in motion. Runs in the browser. `draw(canvas, part)`
+// draws one moment; `part` goes from 0 to 1, and 1 looks like 0. Does not: use random numbers or the clock, so every
+// run draws the same.
 
 /* exported draw */
 function draw(canvas, part) {

@@ -1,6 +1,6 @@
-//! Payment challenges, and the other bodies of a signer.
+//! Parses payment challenges and the bodies of a signer's answers.
 //!
-//! Does not: pay.
+//! Does not: make payments.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

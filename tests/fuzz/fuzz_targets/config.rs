@@ -1,6 +1,6 @@
-//! Configuration files: any text gives a configuration, or problems that can be shown.
+//! Parses configuration files: every text gives a configuration, or problems that can be printed.
 //!
-//! Does not: open what a configuration names.
+//! Does not: open the files or devices of a configuration.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

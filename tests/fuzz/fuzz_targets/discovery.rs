@@ -1,6 +1,6 @@
-//! Discovery lists: a list that is read gives the same list after it was written.
+//! Parses discovery lists: a list that is written and read again is the same.
 //!
-//! Does not: fetch them.
+//! Does not: fetch lists.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

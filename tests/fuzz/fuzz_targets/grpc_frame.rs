@@ -1,4 +1,4 @@
-//! The frame around a gRPC message.
+//! Parses the frame around a gRPC message.
 //!
 //! Does not: speak HTTP/2.
 #![no_main]

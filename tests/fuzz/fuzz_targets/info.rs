@@ -1,4 +1,4 @@
-//! `OrchestratorInfo` as protobuf, and what is read from it: capability, price, token.
+//! Parses `OrchestratorInfo` as protobuf, and reads capability, price and token from it.
 //!
 //! Does not: speak gRPC.
 #![no_main]

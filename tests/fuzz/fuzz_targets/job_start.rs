@@ -1,4 +1,4 @@
-//! The answer to a job's start, and a job's events: nothing of a URL may reach the log.
+//! Parses answers to the start of a job, and events of a job: no part of a URL may be in a text for the log.
 //!
 //! Does not: start jobs.
 #![no_main]

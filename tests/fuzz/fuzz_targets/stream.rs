@@ -1,8 +1,8 @@
-//! HTTP answers, read by a subscriber or a publisher over a socket.
+//! Sends HTTP answers to a subscriber or a publisher over a socket.
 //!
-//! The first byte chooses the reader, and where the answer is cut into two writes.
+//! The first byte of the input chooses the reader, and the place at which the answer is divided into two writes.
 //!
-//! Does not: try again; a run ends at a broken answer.
+//! Does not: repeat a request; a run ends at an invalid answer.
 #![no_main]
 
 #[path = "../../trusting/mod.rs"]
@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// The longest wait of a run.
+/// The time limit of a run.
 const TIME: Duration = Duration::from_millis(20);
 
 struct Ground {
@@ -50,7 +50,7 @@ thread_local! {
     static GROUND: RefCell<Ground> = RefCell::new(Ground::new());
 }
 
-/// Keeps to what a subscriber promises its sink.
+/// A sink that panics unless the subscriber calls its functions in the promised order.
 #[derive(Default)]
 struct Sink {
     open: bool,
@@ -84,7 +84,7 @@ impl Pieces for Camera {
     fn resync(&mut self) {}
 }
 
-/// Answers each of a few connections so; ends when the reader has nothing more to do with the last one.
+/// Gives this answer on each of a few connections. Returns when the reader has closed the last one.
 async fn serve(listener: &TcpListener, parts: (&[u8], &[u8]), connections: usize) {
     for _ in 0..connections {
         let Ok(Ok((mut socket, _))) = tokio::time::timeout(TIME, listener.accept()).await else {

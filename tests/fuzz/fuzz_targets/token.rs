@@ -1,4 +1,4 @@
-//! Access tokens: any text, and any JSON inside well-formed base64.
+//! Parses access tokens: any text, and any JSON in valid base64.
 //!
 //! Does not: check valid tokens; unit tests do.
 #![no_main]

@@ -1,6 +1,7 @@
-//! A trickle server's answers, and what publication and subscription make of any sequence of them.
+//! Parses answers of a trickle server, and gives any sequence of them to a publication and a subscription.
 //!
-//! The input is lines: a status, then headers as `s7` (seq), `l9` (latest), `c` (closed), or their raw value.
+//! The input is lines. Each is an answer: a status, then headers as `s7` (seq), `l9` (latest), `c` (closed), or raw
+//! values.
 //!
 //! Does not: open sockets.
 #![no_main]

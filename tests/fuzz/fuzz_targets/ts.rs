@@ -1,4 +1,4 @@
-//! Transport streams from the network: any bytes, in any chunks, are read and joined with the same result.
+//! Reads and joins transport streams: the result of any bytes does not depend on how they are divided into chunks.
 //!
 //! Does not: decode pictures.
 #![no_main]
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = read([stream]);
     let chunked = read(stream.chunks(usize::from(size) + 1));
     assert_eq!(whole, chunked);
-    // Each packet completes one thing, loses sync, and may tell of a gap and of damage.
+    // The limit for one packet is four reports: one completed unit or table, a loss of sync, a gap, and damage.
     assert!(whole.len() <= 4 * (stream.len() / 188 + 1) + 16 + stream.len());
     let joined = join([stream]);
     assert_eq!(joined, join(stream.chunks(usize::from(size) + 1)));

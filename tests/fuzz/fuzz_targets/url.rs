@@ -1,7 +1,7 @@
-//! URLs from peers and from the configuration: a URL that is accepted reads back the same; a refused text is shown
-//! harmless.
+//! Parses URLs from peers and from the configuration: an accepted URL is the same after it is printed and parsed again;
+//! the error for a refused text has no harmful characters.
 //!
-//! Does not: open them.
+//! Does not: open URLs.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
