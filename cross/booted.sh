@@ -47,7 +47,7 @@ UNIT
 mkdir -p "$tree/etc/systemd/system/graphical.target.wants"
 ln -s ../booted-test.service "$tree/etc/systemd/system/graphical.target.wants/booted-test.service"
 ln -sf /lib/systemd/system/graphical.target "$tree/etc/systemd/system/default.target"
-# Without this, the container would mount other file systems over the files written here.
+# fstab must be empty: otherwise the container would mount the file systems in it.
 : >"$tree/etc/fstab"
 echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id"
 

@@ -16,7 +16,7 @@ case $arch in
 esac
 
 dpkg --add-architecture "$arch"
-# The signatures of Debian 11 are not renewed any more, so they have expired.
+# The signatures of Debian 11 are not renewed any more, so they may have expired.
 apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -q update
 # Build scripts run on this computer, so its own gcc is needed too. Each image has the GStreamer of one architecture.
 # shellcheck disable=SC2086

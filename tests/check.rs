@@ -196,7 +196,7 @@ async fn a_signer_that_refuses_the_credential_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_signer_that_never_answers_is_waited_for_a_limited_time() {
+async fn the_wait_for_a_signer_that_never_answers_is_limited() {
     let (scratch, sandbox) = (Scratch::new("check-silent"), free());
     let signer = Peer::start(|_| body(Body::Silence)).await;
     let (url, signer_url) = (sandbox.url(), signer.url.to_string());

@@ -42,7 +42,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn devices_are_listed_for_people_and_for_programs() {
+fn devices_are_listed_as_text_and_as_json() {
     let output = edge(&["devices", "--video.width", "320", "--video.height", "240"], &[]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success());
@@ -77,7 +77,7 @@ fn a_valid_configuration_is_ok() {
 }
 
 #[test]
-fn one_problem_is_one_line_and_many_are_all_shown() {
+fn one_problem_is_printed_as_one_line_and_several_as_a_list() {
     let one =
         file("one.toml", "[orchestrator]\nurls = ['o.example']\n[job]\nmodle = 'm'\nmodel = 'm'");
     let one = one.to_str().expect("UTF-8");

@@ -215,7 +215,7 @@ fn a_wrong_camera_is_refused_without_showing_its_password() {
 }
 
 #[test]
-fn pins_are_kept_by_host_and_port() {
+fn a_pin_is_for_one_host_and_port() {
     let print = "ab".repeat(32);
     let config = good(&format!(
         "[orchestrator]\ntrust = 'pin'\nurls = ['https://o.example:8935']\npins = {{ 'O.example' = '{print}' }}"

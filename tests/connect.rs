@@ -157,7 +157,7 @@ impl TrustPolicy for Listing {
 }
 
 #[tokio::test]
-async fn a_host_is_judged_under_the_orchestrator_that_named_it_over_each_protocol() {
+async fn a_certificate_is_judged_with_the_orchestrator_that_named_the_host_over_each_protocol() {
     let (certificate, key) = self_signed();
     let host =
         Url::parse(&format!("https://127.0.0.1:{}", serve_tls(vec![certificate], &key, &[])));
@@ -204,7 +204,7 @@ async fn only_the_pinned_certificate_is_accepted() {
 }
 
 #[tokio::test]
-async fn with_ca_only_a_certificate_of_an_authority_is_accepted() {
+async fn with_trust_ca_only_a_certificate_of_an_authority_is_accepted() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     let words = "certificate is not signed by a known authority (";

@@ -205,7 +205,7 @@ async fn market() -> (Peer, Peer) {
 }
 
 #[tokio::test]
-async fn discover_shows_offers_and_rejections_to_programs() {
+async fn discover_prints_offers_and_rejections_as_json() {
     let scratch = Scratch::new("json");
     let (orchestrator, list) = market().await;
     let url = list.url.to_string();

@@ -168,7 +168,7 @@ fn events_reach_a_program_in_their_order_one_at_a_time() {
 }
 
 #[test]
-fn a_program_that_hangs_is_killed_with_all_it_started() {
+fn a_program_that_hangs_is_killed_with_its_child_processes() {
     // Both processes ignore SIGTERM, and the second one is an orphan.
     let script = "trap '' TERM; echo $$ >> pids; (trap '' TERM; (echo $BASHPID >> pids; exec sleep 600) & ) ; \
                   cat >> events; while :; do sleep 600; done";
@@ -228,7 +228,7 @@ fn the_end_of_the_agent_kills_a_program_that_still_runs() {
 }
 
 #[test]
-fn a_flood_of_events_waits_for_a_slow_program_within_bounds() {
+fn events_for_a_slow_program_wait_in_a_bounded_queue() {
     let place = Place::new("cat >> events; while [ ! -e go ]; do sleep 0.01; done");
     let (bus, sinks) = place.hook(WAIT);
     bus.publish(|| lost("0"));
@@ -362,7 +362,7 @@ fn a_web_server_gets_each_event_once_and_signed() {
 }
 
 #[test]
-fn an_event_is_posted_again_until_the_server_takes_it() {
+fn an_event_is_posted_again_until_the_server_accepts_it() {
     let (port, requests) = server(&[Answer::Status(500), Answer::Reset, Answer::Status(200)]);
     let (bus, sinks) = to(port);
     bus.publish(|| lost("x"));

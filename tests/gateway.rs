@@ -55,7 +55,7 @@ fn video() -> (Capture, MediaFlow) {
 }
 
 #[tokio::test]
-async fn a_session_off_chain_sends_its_segments_and_ends_its_job() {
+async fn an_off_chain_session_sends_its_segments_and_ends_its_job() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     off_chain::off_chain(&sandbox.url(), segments(2).await).await.unwrap();
     assert!(sandbox.until(LIMIT, |record| record.counters.segments == 2).await);

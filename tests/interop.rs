@@ -64,7 +64,7 @@ fn build() -> Result<PathBuf, Missing> {
     }
 }
 
-/// The real server in a process of its own.
+/// The real server, as a separate process.
 struct GoServer {
     program: PathBuf,
     secure: bool,

@@ -285,7 +285,7 @@ fn a_h264_file_in_422_is_encoded_again() {
 }
 
 #[test]
-fn a_resync_gets_a_key_frame_at_once() {
+fn after_a_resync_the_reader_gets_a_key_frame_at_once() {
     let mut options = small();
     options.video.segment = Duration::from_secs(10);
     block_on(async {
@@ -310,7 +310,7 @@ fn a_resync_gets_a_key_frame_at_once() {
 }
 
 #[test]
-fn a_late_reader_begins_at_the_newest_key_frame() {
+fn a_reader_that_is_created_later_begins_at_the_newest_key_frame() {
     let options = fragment(
         "videotestsrc num-buffers=300 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
     );
@@ -430,7 +430,7 @@ fn input_without_video_ends_with_its_reason() {
 
 /// The input is H.264 without a container, in real time, as a camera program writes it to a pipe.
 #[test]
-fn frames_without_times_are_stamped_by_their_arrival() {
+fn frames_without_timestamps_get_the_time_of_their_arrival() {
     use std::os::fd::AsRawFd;
     gst::init().unwrap();
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -385,7 +385,7 @@ fn video_continues_without_sound_if_the_microphone_fails() {
     assert!(pmt(&segments[3]) < pmt(&segments[0]));
 }
 
-/// Asserts that the sound stops after a second and comes back in sync, and that the pictures never stop.
+/// Asserts that the sound stops after a second and later continues in sync, and that the pictures never stop.
 #[track_caller]
 fn check_comes_back(name: &str) {
     let segments = capture_as(&options(name, AudioCodec::Opus), 9, true);
@@ -471,7 +471,7 @@ fn each_round_of_a_repeated_film_has_its_sound() {
 }
 
 #[test]
-fn sound_of_another_length_does_not_move_the_pictures() {
+fn sound_that_is_longer_or_shorter_does_not_change_the_times_of_pictures() {
     check_film("long.mkv", 6, AudioCodec::Aac, "aacparse ! avdec_aac");
     check_film("short.mkv", 1, AudioCodec::Opus, "opusdec");
 }

@@ -52,7 +52,7 @@ fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
 
 #[test]
 fn all_frames_of_a_camera_arrive() {
-    // Each frame takes about 30 packets, more than a small receive buffer holds.
+    // Each frame takes about 30 packets.
     let heavy = "tune=zerolatency key-int-max=24 bitrate=8000";
     let camera = Camera::start(Recording::made(48, "pattern=snow", heavy), Switches::default());
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);

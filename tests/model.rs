@@ -161,7 +161,7 @@ impl Posts {
 }
 
 #[test]
-fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
+fn no_seq_is_sent_twice_and_every_publication_can_continue_or_ends() {
     let mut ends = 0;
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
@@ -176,14 +176,14 @@ fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
             posts.check();
         }
         if over.is_none() {
-            can_go_on(posts);
+            check_continues(posts);
         }
     }
     assert!(ends > 100, "the sequences cause too few failures: {ends} ends");
 }
 
 /// From any state, a peer that answers correctly receives every further segment.
-fn can_go_on(mut posts: Posts) {
+fn check_continues(mut posts: Posts) {
     let good = TrickleAnswer { status: 200, seq: None, latest: None, closed: false };
     for _ in 0..5 {
         for seq in std::mem::take(&mut posts.ended) {

@@ -191,7 +191,7 @@ fn an_output_that_stalls_loses_whole_segments() {
 }
 
 #[test]
-fn each_reader_of_a_pipe_begins_with_a_segment() {
+fn each_reader_of_a_pipe_starts_at_the_beginning_of_a_segment() {
     let path = fifo("readers.fifo");
     let mut output = open(&path);
     // No reader has opened the pipe.

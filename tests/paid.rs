@@ -155,7 +155,7 @@ async fn expired_terms_are_refreshed() {
 }
 
 #[tokio::test]
-async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
+async fn video_continues_without_a_gap_while_the_signer_is_down() {
     let sandbox = sandbox(|_| {});
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);

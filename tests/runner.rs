@@ -683,7 +683,7 @@ fn data() -> CallOptions {
 }
 
 #[tokio::test]
-async fn an_answer_is_passed_on_chunk_by_chunk() {
+async fn an_answer_is_returned_chunk_by_chunk() {
     let (send, chunks) = mpsc::unbounded_channel();
     let mut chunks = Some(chunks);
     let world =

@@ -116,7 +116,7 @@ async fn an_effect_changes_every_picture() {
     let bright = brightness(&segment);
     assert!(bright.len() == FRAMES && bright.iter().all(|b| *b > 200), "{bright:?}");
     let dark = brightness(&changed);
-    assert!(dark.len() >= FRAMES - 1, "{} pictures came back", dark.len());
+    assert!(dark.len() >= FRAMES - 1, "{} pictures were returned", dark.len());
     assert!(dark.iter().all(|b| *b < 40), "{dark:?}");
     let mut keys = Vec::new();
     let mut reader = Reader::new();
@@ -127,7 +127,7 @@ async fn an_effect_changes_every_picture() {
     };
     reader.push(&changed, &mut report);
     reader.flush(&mut report);
-    assert!(keys[0], "the first picture is no key");
+    assert!(keys[0], "the first picture is not a key frame");
 }
 
 #[tokio::test]

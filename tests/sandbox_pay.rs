@@ -424,7 +424,7 @@ async fn an_info_must_reach_the_signer_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn states_must_come_in_order() {
+async fn the_signer_refuses_states_out_of_order() {
     let mut gateway = Gateway::running(paying()).await;
     let first = gateway.request["state"].clone();
     let terms = gateway.request["orchestrator"].clone();

@@ -123,7 +123,7 @@ fn a_stop_while_connecting_does_not_wait_for_the_peer() {
 }
 
 #[tokio::test]
-async fn a_stop_while_the_job_starts_does_not_wait_for_long() {
+async fn a_stop_while_the_job_starts_ends_within_a_limit() {
     let sandbox = sandbox(Duration::from_secs(60));
     let edge = start(&sandbox.url(), &[]);
     let asked =
@@ -144,7 +144,7 @@ async fn a_job_that_starts_after_the_stop_is_closed() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
+fn a_second_signal_ends_the_program_at_once() {
     let (sandbox, url) = other_process();
     let mut edge = start(&url, &[]);
     edge.hear("segment 0 answered 200");

@@ -498,7 +498,7 @@ fn main_is_very_short() {
 }
 
 #[test]
-fn names_do_not_name_roles() {
+fn names_contain_no_banned_words() {
     assert_clean(&files("src", ".rs"), |path, text| name_complaints(path, &without_prose(text)));
 }
 
@@ -567,7 +567,7 @@ fn dependencies_have_no_default_features() {
 }
 
 #[test]
-fn exceptions_exist() {
+fn every_exception_names_an_existing_file() {
     for (path, reason) in IMPURE_FILES {
         assert!(
             root().join(path).is_file(),
@@ -629,7 +629,7 @@ fn a_long_file_is_caught() {
 }
 
 #[test]
-fn a_role_in_a_name_is_caught() {
+fn a_banned_word_in_a_name_is_caught() {
     let of = |code: &str| name_complaints("src/media/queue.rs", code);
     check(of("pub struct CameraManager;"), &["Manager"]);
     check(of("enum HttpUtil {}"), &["Util"]);

@@ -336,7 +336,7 @@ async fn three_lost_segments_in_a_row_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_fourth_segment_without_an_answer_is_too_many() {
+async fn a_fourth_segment_without_an_answer_ends_the_publisher() {
     let (bench, feeder, mut a, mut b) = Bench::under_way().await;
     feeder.begin("eight").await;
     let mut c = bench.raw.accept().await;

@@ -133,7 +133,7 @@ async fn after_a_channel_is_deleted_its_last_segment_is_still_received() {
 }
 
 #[tokio::test]
-async fn a_missing_channel_is_an_end() {
+async fn a_missing_channel_ends_the_subscriber() {
     let (bench, sinked, mut a) = Bench::started(patient()).await;
     a.send(MISSING).await;
     assert!(matches!(bench.end().await, Ok(ChannelEnd::Missing)));

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_are_unwrapped_for_26_hours_and_a_half_after_the_first() {
+    fn timestamps_are_extended_over_the_wrap_until_26_5_hours_after_the_first() {
         let start = 90_000;
         check_clock(start, &[(26 * HOUR, start + 26 * HOUR), (WRAP - start, 0)]);
         let start = 95_354 * 90_000;

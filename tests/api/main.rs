@@ -122,7 +122,7 @@ async fn address(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn a_program_finds_the_paths_and_their_methods() {
+async fn the_api_describes_its_paths_and_methods() {
     let served = Served::open().await;
     let health = served.ask("GET", "/healthz", &[]).await;
     assert_eq!((health.status, health.body.as_slice()), (200, &b"ok\n"[..]));

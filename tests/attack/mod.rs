@@ -1,4 +1,4 @@
-//! Hostile peers on free local ports: each sends its script, whatever the request is.
+//! Hostile peers on free local ports. Each sends its scripted bytes to every client, regardless of the request.
 //!
 //! ```text
 //!  connection ──(TLS)──▶ the request's head is read ──▶ parts are sent, one after the other ──▶ closed
@@ -135,7 +135,7 @@ impl Attacker {
     }
 }
 
-/// TLS with a certificate of its own, for HTTP of both versions.
+/// A TLS configuration with a new self-signed certificate, for HTTP/1.1 and HTTP/2.
 pub(crate) fn tls() -> Arc<ServerConfig> {
     let (certificate, key) = self_signed();
     let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();

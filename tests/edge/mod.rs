@@ -57,7 +57,7 @@ pub(crate) struct Ended {
 }
 
 impl Edge {
-    /// Starts the program with `arguments`, and with a state directory of its own.
+    /// Starts the program with `arguments` and a new state directory.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_with(arguments, &[])
     }

@@ -182,7 +182,7 @@ fn stalled(scene: &mut Scene) {
     );
 }
 
-/// After so long a loss, the agent may try to open the camera just after its return.
+/// The agent's next attempt to open the camera may come just after the camera's return.
 fn silent(scene: &mut Scene) {
     away(
         scene,
@@ -344,7 +344,8 @@ fn caps_change(scene: &mut Scene) {
     let place = Place::new();
     let first = "videotestsrc num-buffers=120 ! video/x-raw,width=320,height=180,framerate=24/1";
     let then = "videotestsrc ! video/x-raw,width=640,height=360,framerate=12/1";
-    // `concat` has no caps of its own, so they change in the middle of the stream; `clocksync` paces it.
+    // `concat` forwards the caps of each input, so the caps change in the middle of the stream; `clocksync` makes the
+    // stream real time.
     let fragment = format!("{first} ! c. {then} ! c. concat name=c ! clocksync");
     let mut agent = of_fragment(scene, &place, &fragment, &[]);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");

@@ -29,7 +29,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "disk of the output is full, then has room",
-        must: "the job goes on; one warning; the output is written again within 12 s after the disk has room",
+        must: "the job continues; one warning; the output is written again within 12 s after the disk has room",
         seconds: 30,
         play: full_output,
     },
@@ -141,7 +141,7 @@ fn full_output(scene: &mut Scene) {
     let full = agent.hear(&["WARN", "cannot write", "space"], agent.began, s(30));
     scene.holds("logged", full.is_some());
     let live = place.more_frames(48, s(20));
-    scene.holds("the job goes on", live.is_some() && place.jobs() == 1);
+    scene.holds("the job continues", live.is_some() && place.jobs() == 1);
     // The mounted file system is visible only in the agent's mount namespace.
     let seen = Path::new("/proc").join(agent.id().to_string()).join("root");
     let seen = seen.join(output.strip_prefix("/").unwrap());

@@ -1,4 +1,4 @@
-//! Links that are lost and come back, addresses and names that change.
+//! Links that are lost and return, and addresses and names that change.
 //!
 //! Does not: limit the rate of links; `narrow.rs` does.
 

@@ -22,8 +22,8 @@ use Cause::{Reason, Test};
 
 const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::Gstreamer", Reason("needs a broken installation of GStreamer")),
-    ("MediaError::MissingElement", Test("row_encoders_that_are_not_there")),
-    ("MediaError::UnknownEncoder", Test("row_encoders_that_are_not_there")),
+    ("MediaError::MissingElement", Test("row_missing_and_unknown_encoders")),
+    ("MediaError::UnknownEncoder", Test("row_missing_and_unknown_encoders")),
     ("MediaError::NoEncoder", Reason("needs a computer without a software encoder")),
     ("MediaError::Encoder", Test("an_encoder_that_stops_silently_is_replaced_after_two_failures")),
     ("MediaError::Stalled", Test("a_camera_that_stops_silently_is_noticed")),
@@ -32,7 +32,7 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::NoSuchFile", Test("row_files_that_hold_no_video")),
     ("MediaError::NoCamera", Test("auto_tries_the_camera_port_first_and_names_each_failure")),
     ("MediaError::SeveralDevices", Reason("needs two cameras: its unit tests cover it")),
-    ("MediaError::Unreachable", Test("row_a_camera_that_is_not_there")),
+    ("MediaError::Unreachable", Test("row_a_missing_network_camera")),
     (
         "MediaError::Unauthorized",
         Test("row_a_camera_that_wants_a_credential_and_one_that_refuses_it"),
@@ -183,7 +183,10 @@ const LOGGED: &[(&str, Cause)] = &[
         "payment failed, retrying: {}",
         Reason("only a program that uses the library without the agent logs it"),
     ),
-    ("payment failed: {why}; {}retrying", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
+    (
+        "payment failed: {why}; {}retrying",
+        Test("video_continues_without_a_gap_while_the_signer_is_down"),
+    ),
     (
         "payment failed during the start, retrying: {}",
         Test("a_start_is_given_up_and_its_session_stopped_if_a_payment_fails_permanently"),
@@ -243,7 +246,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "events.webhook: not delivered: {why}",
-        Test("an_event_is_posted_again_until_the_server_takes_it"),
+        Test("an_event_is_posted_again_until_the_server_accepts_it"),
     ),
     (
         "events.webhook is not used: {}",

@@ -223,7 +223,7 @@ mod on_a_sandbox {
     }
 
     #[tokio::test]
-    async fn row_fresh_terms_that_are_not_given() {
+    async fn row_refused_or_invalid_fresh_terms() {
         let (sandbox, network) = paid();
         let url = Url::parse(&sandbox.url()).unwrap();
         let peer = url.authority();

@@ -139,7 +139,7 @@ fn row_fragments_that_do_not_work() {
 }
 
 #[test]
-fn row_encoders_that_are_not_there() {
+fn row_missing_and_unknown_encoders() {
     let encoder = |element: &str| {
         let encoder = Encoder { element: Some(element.into()), speed: Speed::Ultrafast };
         failure(&Options { encoder, ..options(Source::Test) })
@@ -213,7 +213,7 @@ fn row_a_camera_without_tcp_or_video_or_h264() {
 }
 
 #[test]
-fn row_a_camera_that_is_not_there() {
+fn row_a_missing_network_camera() {
     // Nothing listens on this port, which was bound and closed again.
     let host =
         std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

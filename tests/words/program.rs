@@ -130,7 +130,7 @@ fn row_an_agent_that_cannot_be_asked() {
 }
 
 #[test]
-fn row_calls_that_are_not_made() {
+fn row_calls_with_wrong_arguments() {
     let call = ["call", "--app", "a", "--orchestrator.urls", "127.0.0.1:1", "--data"];
     let large = temporary("large");
     std::fs::File::create(&large).unwrap().set_len((32 << 20) + 1).unwrap();

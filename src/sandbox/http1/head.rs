@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_framed_strictly() {
+    fn invalid_body_lengths_are_refused() {
         check("", Ok(BodyReader::sized(0)));
         check("Content-Length: 12\r\n", Ok(BodyReader::sized(12)));
         check("Transfer-Encoding: chunked\r\n", Ok(BodyReader::chunked()));

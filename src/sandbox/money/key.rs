@@ -112,12 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn key_numbers_have_different_addresses() {
+    fn each_key_number_has_another_address() {
         assert_eq!((&payer(0), &payer(205)), (b"sandbox-payer-000000", b"sandbox-payer-000205"));
     }
 
     #[test]
-    fn addresses_are_parsed_as_written() {
+    fn an_address_is_the_same_after_printing_and_parsing() {
         assert_eq!(address(&hex(&PAYER)), Some(PAYER));
         for bad in ["", "0x", "0x12", &hex(&PAYER)[2..], &"0xzz".repeat(11), &hex(&[7; 21])] {
             assert_eq!(address(bad), None, "{bad}");

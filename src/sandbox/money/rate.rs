@@ -1,6 +1,6 @@
 //! Converts time to wei at a price, and back.
 //!
-//! Live video is billed as 1280 × 720 pixels 30 times a second, whatever its real size (go-livepeer
+//! Live video of any size and rate is billed as 1280 × 720 pixels 30 times a second (go-livepeer
 //! `server/ai_live_video.go`).
 //!
 //! Does not: compare prices; `livepeer_gateway::price` does.
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn time_costs_what_the_signer_charges() {
+    fn the_cost_of_time_equals_the_charge_of_the_signer() {
         check(PriceUnit::PixelSeconds720p, &price(1, 1), 60, Some(1_658_880_000));
         check(PriceUnit::PixelSeconds720p, &price(3, 2), 2, Some(82_944_000));
         check(PriceUnit::Seconds, &price(7, 1), 10, Some(70));

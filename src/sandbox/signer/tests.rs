@@ -96,7 +96,7 @@ fn check_info(change: impl FnOnce(&mut OrchestratorInfo), status: u16, message: 
 }
 
 #[test]
-fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
+fn the_first_payment_pays_ahead_and_a_later_one_pays_for_the_time_since_the_last() {
     let mut body = live();
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
@@ -120,7 +120,7 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
 }
 
 #[test]
-fn live_video_pays_60_s_ahead_by_the_pixel() {
+fn live_video_is_paid_60_s_ahead_and_by_the_pixel() {
     let ticket = 1280 * 720 * 30 * 5;
     let body = json!({ "orchestrator": sealed(&info(1, ticket, 7)), "type": "lv2v" });
     let first = ask(&body, NOW).unwrap();
@@ -311,7 +311,7 @@ fn new_ticket_parameters_restart_the_nonces() {
 }
 
 #[test]
-fn the_position_of_a_request_is_that_of_its_state() {
+fn the_position_of_a_request_is_read_from_its_state() {
     let mut body = live();
     assert_eq!(position(body.to_string().as_bytes(), &PAYER), None);
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();

@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
                 let SegmentRequest::Segment(after) = subscription.ask() else {
                     panic!("a seq was read")
                 };
-                assert!(after >= seq, "it goes on behind what it reads");
+                assert!(after >= seq, "the next seq to read is lower than the present one");
                 let _ = subscription.on_complete(line.len() as u64);
             }
             SubscriptionStep::End(_) => return,
