@@ -1,4 +1,4 @@
-//! The command line of the built program: what it prints to standard output and standard error, and its exit codes.
+//! The command line of the built program: standard output, standard error, and exit codes.
 //!
 //! Does not: run jobs.
 #![allow(clippy::expect_used, reason = "a test may panic")]

@@ -674,7 +674,7 @@ fn variables_of_keys_are_unique() {
     assert_eq!(variables.len(), keys().count());
 }
 
-/// Asserts that a generated document is up to date. `UPDATE_DOCS=1 cargo test --test config` writes it.
+/// Asserts that a generated document is up to date. `UPDATE_DOCS=1 cargo test --test config` writes the document.
 #[track_caller]
 fn assert_written(path: &str, expected: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -63,7 +63,7 @@ fn capability() -> Capability {
     Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: "any".to_owned() }
 }
 
-/// Connects over the three protocols, each with its own `Network`. Returns the name and the error of each.
+/// Connects over the three protocols, each with its own `Network`. Returns for each protocol the error, or `None`.
 async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<String>; 3] {
     let network = || Network::new(trust.clone(), state, None);
     let session = OrchestratorSession::open(&network(), url, &capability()).await;

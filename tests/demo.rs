@@ -1,5 +1,5 @@
 //! The command `demo`: from each kind of source, every frame is returned, in order, in segments that decode alone; the
-//! figures of its summary agree with that.
+//! figures in the summary agree with the returned video.
 //!
 //! Does not: measure speed, which a busy machine changes.
 #![cfg(feature = "sandbox")]
@@ -134,7 +134,7 @@ fn number(picture: &stream::Picture, around: u64) -> u64 {
         let text = burn::caption(number, Duration::ZERO);
         let mut drawn = I420Picture { bytes: &mut bytes, width: picture.width, height: rows };
         drawn.write(text.split(' ').next().unwrap());
-        // The caption without its clock, 7 glyphs of 36 pixels.
+        // The compared part of the caption has 7 glyphs of 36 pixels. The clock in the caption is left out.
         let row = |y: usize| (0..7 * 36).map(move |x| y * picture.width + x);
         (0..rows)
             .flat_map(row)

@@ -115,17 +115,17 @@ async fn every_refusal_has_its_own_message_without_the_url() {
         let endpoint = Url::parse(&format!("{}/list?key=hunter2", peer.url)).expect("a URL");
         let endpoints = Endpoints { discovery: Some(endpoint), ..Endpoints::default() };
         let mut finder = finder(endpoints, None);
-        check(finder.next().await.expect("a way").expect_err("no list"), expected);
+        check(finder.next().await.expect("a strategy").expect_err("no list"), expected);
         assert!(finder.next().await.is_none());
     }
     let mut finder = finder(at(&nobody().await), None);
-    check(finder.next().await.expect("a way").expect_err("no list"), "connection refused");
+    check(finder.next().await.expect("a strategy").expect_err("no list"), "connection refused");
 }
 
 #[tokio::test]
 async fn plain_http_is_refused_to_other_computers_unless_allowed() {
     let far = Url::parse("http://192.0.2.1:1").expect("a URL");
-    let refused = finder(at(&far), None).next().await.expect("a way").expect_err("no list");
+    let refused = finder(at(&far), None).next().await.expect("a strategy").expect_err("no list");
     assert!(matches!(refused, FindError::PlainHttp(_)));
 }
 
@@ -134,7 +134,7 @@ async fn a_missing_credential_is_named() {
     let source = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
     let headers = vec![(http::header::AUTHORIZATION, source)];
     let endpoints = Endpoints { discovery_headers: headers, ..at(&nobody().await) };
-    let error = finder(endpoints, None).next().await.expect("a way").expect_err("no list");
+    let error = finder(endpoints, None).next().await.expect("a strategy").expect_err("no list");
     assert!(error.to_string().contains("LIVEPEER_EDGE_NOT_SET"), "{error}");
 }
 
@@ -145,27 +145,27 @@ async fn the_last_list_is_used_while_its_endpoint_is_down() {
     let discovery = Peer::start(move |_| replies.pop().unwrap_or_else(|| text(500, ""))).await;
     let new = || finder(at(&discovery.url), Some(&*scratch));
 
-    let good = new().next().await.expect("a way").expect("a list");
+    let good = new().next().await.expect("a strategy").expect("a list");
     assert_eq!(hosts(&good), ["a"]);
 
     let mut down = new();
-    assert!(down.next().await.expect("a way").is_err());
-    let kept = down.next().await.expect("the kept one").expect("a list");
+    assert!(down.next().await.expect("a strategy").is_err());
+    let kept = down.next().await.expect("the stored list").expect("a list");
     assert_eq!((kept.source.clone(), hosts(&kept)), (ListSource::Cache, vec!["a"]));
     assert!(down.next().await.is_none());
 
     let mut empty = new();
-    let listed = empty.next().await.expect("a way").expect("a list");
+    let listed = empty.next().await.expect("a strategy").expect("a list");
     assert!(listed.list.entries.is_empty());
-    assert!(empty.next().await.is_none(), "an empty list is valid");
+    assert!(empty.next().await.is_none(), "the stored list is not used after an empty list");
 
     let mut down = new();
-    assert!(down.next().await.expect("a way").is_err());
+    assert!(down.next().await.expect("a strategy").is_err());
     let kept = down.next().await.expect("an empty list does not replace a good one");
     assert_eq!(hosts(&kept.expect("a list")), ["a"]);
 
     let mut other = finder(at(&nobody().await), Some(&*scratch));
-    assert!(other.next().await.expect("a way").is_err());
+    assert!(other.next().await.expect("a strategy").is_err());
     assert!(other.next().await.is_none(), "the stored list belongs to another endpoint");
 }
 
@@ -174,12 +174,12 @@ async fn the_list_of_a_later_strategy_replaces_the_stored_one() {
     let scratch = Scratch::new("later");
     let mut replies = vec![text(500, ""), one("a")];
     let discovery = Peer::start(move |_| replies.pop().expect("two calls")).await;
-    finder(at(&discovery.url), Some(&*scratch)).next().await.expect("a way").expect("a list");
+    finder(at(&discovery.url), Some(&*scratch)).next().await.expect("a strategy").expect("a list");
     let signer = Peer::start(|_| one("s")).await;
     let endpoints = Endpoints { signers: vec![signer.url.clone()], ..at(&discovery.url) };
     let mut finder = finder(endpoints, Some(&*scratch));
-    assert!(finder.next().await.expect("a way").is_err());
-    assert_eq!(hosts(&finder.next().await.expect("a way").expect("a list")), ["s"]);
+    assert!(finder.next().await.expect("a strategy").is_err());
+    assert_eq!(hosts(&finder.next().await.expect("a strategy").expect("a list")), ["s"]);
     assert!(finder.next().await.is_none());
 }
 

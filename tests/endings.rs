@@ -41,7 +41,7 @@ async fn deleted(sandbox: &Handle, count: usize) {
     assert!(done, "{count} channels are deleted");
 }
 
-/// Runs a job until the runner has read a control message of it.
+/// Runs a job until the runner has read a control message of this job.
 async fn live(file: &Path, at: &Handle, state: &Path) -> Edge {
     write(file, at, "model = \"m\"\nparams = { prompt = \"a cat\" }");
     let environment = [("STATE_DIRECTORY", state.to_str().unwrap())];

@@ -247,7 +247,7 @@ fn events_for_a_slow_program_wait_in_a_bounded_queue() {
 // Web servers
 // ---------------------------------------------------------------------------------------------
 
-/// What a web server does with one request.
+/// The reaction of the web server to one request.
 #[derive(Clone, Copy)]
 enum Answer {
     Status(u16),

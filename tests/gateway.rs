@@ -47,7 +47,7 @@ fn url(sandbox: &Handle) -> Url {
     Url::parse_base(&sandbox.url(), 0).unwrap()
 }
 
-/// A job's video, and its counters.
+/// The video of a job, and the counters of the video.
 fn video() -> (Capture, MediaFlow) {
     let units = AccessUnits::new();
     let capture = camera(&units);

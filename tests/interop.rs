@@ -31,7 +31,7 @@ enum Missing {
 /// Builds the server. Returns its path, or why it cannot be built.
 fn build() -> Result<PathBuf, Missing> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-    // Go changes go.mod and go.sum while it builds, so it builds a copy outside the source tree.
+    // Go changes go.mod and go.sum during a build, so the test builds a copy outside the source tree.
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop");
     fs::create_dir_all(&place).expect("a directory");
     for file in ["go.mod", "main.go"] {
@@ -88,8 +88,8 @@ impl GoServer {
             .spawn()
             .expect("a server");
         let mut line = String::new();
-        let stdout = process.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("its address");
+        let stdout = process.stdout.take().expect("standard output");
+        BufReader::new(stdout).read_line(&mut line).expect("a line with the base URL");
         assert!(line.starts_with("http"), "the server did not start");
         (process, line.trim().to_owned())
     }
@@ -128,7 +128,7 @@ async fn everything(program: &Path, secure: bool) {
     let base = server.base();
     let (mut mortal, mut doomed) =
         (GoServer::start(program, secure), GoServer::start(program, secure));
-    // With 42 ms between pieces, this takes 20 s.
+    // With 42 ms between pieces, the scenario `byte_exact` takes 20 s.
     tokio::join!(
         trickle_scenarios::byte_exact(&base, "exact", Duration::from_millis(42)),
         trickle_scenarios::idle_pre_connect(&base, "idle", Duration::from_secs(25)),

@@ -1,7 +1,7 @@
-//! Starts of the service with a refused configuration: the agent runs the last working configuration, which log, status
-//! and exit codes show.
+//! Starts the service with a refused configuration: the agent runs the last working configuration instead, and log,
+//! status and exit codes say so.
 //!
-//! Does not: run under systemd; the test listens at its notification socket.
+//! Does not: run under systemd; the test itself listens at the notification socket.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -103,7 +103,7 @@ async fn the_last_working_configuration_runs_in_place_of_a_refused_one() {
     assert!(kept.contains("fps = 20\n") && kept.contains("\"prompt\" = \"a cat\""), "{kept}");
     assert_eq!(fs::metadata(device.kept()).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // A later release no longer has this key.
+    // This configuration has a key that does not exist, as after an upgrade that removed the key.
     device.write(&format!("{}[video.codec]\nname = \"h264\"\n", good(&only)));
     let before = only.counters().segments;
     let mut edge = device.start(&["--job.params", "{}"], &[]);

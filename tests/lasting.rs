@@ -1,4 +1,4 @@
-//! `run` after a loss: of the job, of its orchestrator, of the camera; and after a change of its configuration.
+//! The command `run` after the loss of a job, an orchestrator or a camera, and after a change of the configuration.
 //!
 //! Does not: measure times; `tests/faults` does.
 #![cfg(feature = "sandbox")]
@@ -19,7 +19,7 @@ fn sandbox() -> Handle {
     Sandbox::start(Options::default()).unwrap()
 }
 
-/// A small job on these orchestrators.
+/// Starts an agent with a small job on these orchestrators.
 fn start(at: &[&Handle], more: &[&str]) -> Edge {
     let urls: Vec<String> = at.iter().map(|sandbox| sandbox.url()).collect();
     let job = ["run", "--job.model", "m", "--orchestrator.urls", &urls.join(",")];
@@ -139,7 +139,7 @@ async fn a_camera_that_fails_is_opened_again_and_the_job_continues() {
 #[tokio::test]
 async fn with_on_camera_loss_stop_a_lost_camera_ends_the_job_at_once() {
     let only = sandbox();
-    // The camera opens only once.
+    // The pipeline also writes to `file`, so it cannot be opened while `file` is a directory.
     let file = temporary("once");
     let fragment = format!(
         "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1 \

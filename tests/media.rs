@@ -66,7 +66,7 @@ fn check_steps(units: &[Unit], fps: i64) {
     }
 }
 
-/// Asserts that each DTS step is a number of whole frames: on a busy machine, a live source skips frames.
+/// Asserts that each DTS step is a whole number of frames. On a busy machine, a live source skips frames.
 #[track_caller]
 fn check_live_steps(units: &[Unit], fps: i64) {
     let frame = 90_000 / fps;
@@ -194,7 +194,7 @@ fn a_fragment_of_raw_video_is_encoded_whole() {
 #[test]
 fn h264_passes_through_and_segments_begin_at_its_own_key_frames() {
     // The H.264 has a key frame every half second, is in AVC format and has no delimiters, so the parser must convert
-    // it.
+    // the stream.
     let options = fragment(
         "videotestsrc num-buffers=120 ! video/x-raw,format=I420,width=320,height=180,framerate=24/1 \
          ! identity sleep-time=3000 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 \

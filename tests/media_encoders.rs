@@ -1,4 +1,5 @@
-//! Chooses encoders among fakes that fail as real ones do, changes a running encoder, and notices when frames stop.
+//! The choice of an encoder among fakes that fail like real encoders, changes of a running encoder, and encoders and
+//! cameras that stop without an error.
 //!
 //! Does not: need a camera or a hardware encoder.
 #![allow(
@@ -44,7 +45,8 @@ fn with(element: &str, options: Options) -> Options {
     Options { encoder, ..options }
 }
 
-/// Reads until the next segment is complete, and returns it. `open` holds the begin of the segment after it.
+/// Reads until the next segment is complete, and returns this segment. `open` holds the bytes of the segment that has
+/// begun.
 async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     loop {
         let piece = pieces.next().await.expect("more");

@@ -101,7 +101,8 @@ fn a_camera_with_a_short_session_timeout_ends_only_the_first_stream() {
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }
 
-/// The capture lasts until after the second keep-alive request, which is sent only if the first one was answered.
+/// The capture lasts until after the second keep-alive request, which GStreamer sends only if the first one was
+/// answered.
 #[test]
 fn a_camera_that_refuses_keep_alive_requests_is_captured() {
     for get_parameter in [GetParameter::Refused, GetParameter::Unknown] {

@@ -31,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts the server. Panics with the server's output if it does not start.
+    /// Starts the server. Panics with the server's exit status if the server does not start.
     #[track_caller]
     fn start(name: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media_rtsp/server.py");

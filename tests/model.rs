@@ -82,7 +82,7 @@ impl Posts {
         }
     }
 
-    /// The next segment begins; the one before it is complete.
+    /// Begins the next segment, which completes the segment before it.
     fn begin(&mut self) -> Option<EndReason> {
         if let Some((seq, _)) = self.current.take() {
             self.ended.push(seq);

@@ -290,8 +290,8 @@ async fn after_a_viewer_leaves_the_next_one_gets_whole_segments() {
     fs::remove_file(path).unwrap();
 }
 
-/// A limit on the file size takes the place of a full disk, since it needs no root. The limit of 200 kB is 3 s of
-/// video.
+/// A limit on the size of files takes the place of a full disk, since a test can set this limit without root. The limit
+/// of 200 kB is 3 s of video.
 #[tokio::test]
 async fn video_is_lost_while_the_disk_is_full_and_written_again_once_it_has_room() {
     let sandbox = sandbox();

@@ -184,7 +184,7 @@ async fn an_unpaid_job_is_closed_and_reported_as_unpaid() {
     sandbox.advance(Duration::from_secs(120));
     let line = edge.hear("closed the unpaid job");
     assert!(line.starts_with("WARN"), "{line}");
-    // The agent does not end: it tries again, and fails for the same reason.
+    // The agent does not end: it starts the job again, which fails for the same reason.
     edge.hear("still failing after ");
     sandbox.clear_failures();
     edge.hear("the job runs again");

@@ -80,7 +80,7 @@ async fn publish(sandbox: &Handle, channel: &str, seq: u64, body: &[u8]) {
     assert_eq!(client.answer().await.status, 200);
 }
 
-/// The bytes of the job's output channel from `seq` to its end.
+/// Reads the job's output channel from `seq` until the channel is closed. Returns the bytes.
 async fn output(sandbox: &Handle, job: &str, mut seq: u64) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {

@@ -245,7 +245,8 @@ async fn continuity_counters_of_returned_video_restart_in_each_segment_if_config
     }
 }
 
-/// libav in the real runner can follow timestamps, also over a wrap, only up to 26.5 h after the first one of the job.
+/// libav in the real runner can follow timestamps, also over a wrap, only up to 26.5 h after the first timestamp of the
+/// job.
 #[tokio::test]
 async fn a_job_of_a_day_loses_its_video_after_the_wrap_of_timestamps_and_a_later_job_does_not() {
     let sandbox = start(Options::default());

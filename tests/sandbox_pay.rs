@@ -402,7 +402,7 @@ async fn after_a_change_of_its_key_the_signer_refuses_earlier_states() {
     gateway.sandbox.advance(seconds(5));
     assert_eq!(gateway.ask().await.status, 400);
     assert_eq!(gateway.refusal().2, "invalid sig");
-    // Terms that were made for the previous key are refused too.
+    // The signer also refuses ticket parameters that were made for its previous key.
     gateway.request = json!({ "orchestrator": gateway.request["orchestrator"], "type": "lv2v" });
     let paid = gateway.sign().await;
     assert_eq!(gateway.start(&paid).await.status, 400);

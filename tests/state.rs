@@ -24,7 +24,7 @@ use serde_json::json;
 
 const FILES: [&str; 3] = ["certificates", "encoders", "orchestrators"];
 
-/// A job that ends if discovery finds no orchestrator.
+/// Starts an agent that ends if discovery finds no orchestrator.
 fn start(state: &Path, discovery: &str) -> Edge {
     let job = ["run", "--discovery.url", discovery, "--job.model", "m", "--job.on-loss", "exit"];
     let state = ["--state.directory", state.to_str().unwrap()];

@@ -36,7 +36,8 @@ fn sandbox(start_delay: Duration) -> Handle {
     Sandbox::start(Options { start_delay, ..Options::default() }).unwrap()
 }
 
-/// Sends a signal and waits for the end. Panics unless the program ends within [`STOP`] with exit code 0.
+/// Sends a signal and waits for the end of the program. Panics unless the program ends within [`STOP`] with exit code
+/// 0.
 #[track_caller]
 fn stop(edge: Edge, signal: &str) -> Ended {
     stop_within(STOP, edge, signal)

@@ -576,8 +576,8 @@ async fn a_stop_with_a_peer_that_does_not_answer_ends_after_its_limit() {
     drop(bench.stopper);
     assert!(matches!(bench.running.await.expect("no panic"), Ok(ChannelEnd::Finished)));
     let took = began.elapsed();
-    // The stop waits 600 ms for the peer. A busy machine may double that, but the limit for an answer, 10 s, must not
-    // apply.
+    // The stop waits 600 ms for the peer, and a busy machine may take twice as long. The limit for an answer, which is
+    // longer, must not apply.
     assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(1800), "{took:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Maps the method and path of a request to a part of the orchestrator.
 //!
-//! Does not: answer.
+//! Does not: answer requests.
 
 use crate::script::Endpoint;
 
@@ -71,7 +71,7 @@ pub(crate) enum Route<'a> {
     },
     /// Close a segment: channel and index.
     DeleteSegment(&'a str, &'a str),
-    /// Redirect to the path with a slash appended: path and query.
+    /// Redirect to the same path with a slash at its end. The values are the path without the slash, and the query.
     Redirect(&'a str, Option<&'a str>),
     /// Refuse the method; the value lists the allowed methods.
     NotAllowed(&'static str),

@@ -1,8 +1,8 @@
-//! A client of the API: what it sends is written byte by byte, so that it can misbehave.
+//! A client of the API that sends exactly the bytes of the test, so that a test can break the rules of HTTP.
 //!
 //! Does not: follow the rules of HTTP by itself.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 //!
 //! Does not: stop; each peer runs until its test program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -54,11 +54,11 @@ pub(crate) fn drip(bytes: impl AsRef<[u8]>) -> Part {
 /// What the attacker does with a connection before it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
-    /// It sends at once.
+    /// The attacker sends at once.
     AtOnce,
-    /// It reads the head of a request first.
+    /// The attacker first reads the head of a request.
     Http,
-    /// It accepts TLS, then reads the head of a request.
+    /// The attacker accepts TLS, then reads the head of a request.
     Https,
 }
 
@@ -83,7 +83,7 @@ impl Attacker {
         Self::answering(begin, move |_| parts.clone())
     }
 
-    /// Sends the parts that `answer` returns for the head of the request.
+    /// Sends on every connection the parts that `answer` returns for the head of the request.
     pub(crate) fn answering(
         begin: Begin,
         answer: impl Fn(&str) -> Vec<Part> + Send + Sync + 'static,

@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     reason = "a test may panic"
 )]
-#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of this module")]
 
 #[path = "../scratch/mod.rs"]
 pub(crate) mod scratch;
@@ -175,20 +175,20 @@ impl Ended {
         self
     }
 
-    /// The one line on standard error that begins with `error: `. Panics if there are several, or if it is not the
-    /// last line.
+    /// Returns the line on standard error that begins with `error: `. Panics unless there is exactly one such line, and
+    /// it is the last line.
     #[track_caller]
     pub(crate) fn error(&self) -> &str {
         let mut errors = self.stderr.lines().filter(|line| line.starts_with("error: "));
         let (Some(error), None) = (errors.next(), errors.next()) else {
-            panic!("not one error in:\n{}", self.stderr)
+            panic!("not exactly one error in:\n{}", self.stderr)
         };
         assert_eq!(self.stderr.lines().last(), Some(error), "nothing follows it");
         error
     }
 }
 
-/// A service manager: a program reports to it if `NOTIFY_SOCKET` is its path.
+/// A service manager. A program whose `NOTIFY_SOCKET` is [`Manager::path`] reports its status to it.
 pub(crate) struct Manager {
     socket: UnixDatagram,
     path: PathBuf,

@@ -15,13 +15,13 @@ use crate::rig::{ms, s, until, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "camera gone for 10 s (hold)",
-        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after the camera's return",
         seconds: 20,
         play: |scene| gone(scene, 10),
     },
     Row {
         fault: "camera gone for 45 s (hold)",
-        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after the camera's return",
         seconds: 55,
         play: |scene| gone(scene, 45),
     },
@@ -33,31 +33,31 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "camera sends nothing for 25 s, but can be opened",
-        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after the camera's return",
         seconds: 35,
         play: silent,
     },
     Row {
         fault: "camera gone for 75 s (hold)",
-        must: "job kept for 60 s, then ended; frames in a new job ≤ 2 s after its return",
+        must: "job kept for 60 s, then ended; frames in a new job ≤ 2 s after the camera's return",
         seconds: 85,
         play: gone_for_long,
     },
     Row {
         fault: "camera gone (slate)",
-        must: "a still picture in place of the camera; job kept; camera's frames ≤ 2 s after its return",
+        must: "a still picture in place of the camera; job kept; camera's frames ≤ 2 s after the camera's return",
         seconds: 25,
         play: slate,
     },
     Row {
         fault: "camera gone (stop)",
-        must: "job ended ≤ 5 s; a new one ≤ 2 s after its return",
+        must: "job ended ≤ 5 s; a new one ≤ 2 s after the camera's return",
         seconds: 25,
         play: stop,
     },
     Row {
         fault: "camera away at the start",
-        must: "frames ≤ 2 s after it is plugged in",
+        must: "frames ≤ 2 s after the camera is plugged in",
         seconds: 15,
         play: away_at_the_start,
     },
@@ -86,7 +86,7 @@ pub(crate) const ROWS: &[Row] = &[
         play: |scene| breaks(scene, "! identity eos-after=72"),
     },
     Row {
-        fault: "a film that starts over",
+        fault: "a film that is repeated",
         must: "no gap over 2 s; job kept",
         seconds: 20,
         play: film,
@@ -135,7 +135,7 @@ struct Seen {
 impl Seen {
     fn record(&self, scene: &mut Scene) {
         scene.within("noticed after", self.noticed, s(3));
-        scene.within("frames after its return", self.back, s(2));
+        scene.within("frames after the camera's return", self.back, s(2));
         scene.at_most("jobs", self.jobs, 1);
         scene.right(&self.violations);
     }
@@ -203,7 +203,7 @@ fn gone_for_long(scene: &mut Scene) {
     };
     scene.within("job ended after", ended, s(66));
     scene.at_least("s at least", ended.unwrap_or_default().as_secs(), 55);
-    scene.within("frames after its return", frame, s(2));
+    scene.within("frames after the camera's return", frame, s(2));
     scene.at_most("jobs", jobs, 2);
 }
 
@@ -234,7 +234,7 @@ fn stop(scene: &mut Scene) {
         (ended, place.next_frame(s(20)).map(|frame| frame - back), place.jobs())
     };
     scene.within("job ended after", ended, s(5));
-    scene.within("frames after its return", frame, s(2));
+    scene.within("frames after the camera's return", frame, s(2));
     scene.at_most("jobs", jobs, 2);
 }
 
@@ -250,7 +250,7 @@ fn away_at_the_start(scene: &mut Scene) {
         (runs, until(s(10), || place.frames() > 0).map(|frame| frame - back))
     };
     scene.holds("the agent runs", runs);
-    scene.within("frames after it is plugged in", frame, s(2));
+    scene.within("frames after the camera is plugged in", frame, s(2));
 }
 
 fn cycles(scene: &mut Scene, times: u32) {
@@ -281,8 +281,7 @@ fn cycles(scene: &mut Scene, times: u32) {
     scene.within("slowest return", slowest, s(2));
     scene.note(format!("memory {} MiB", memory.join(", ")));
     scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
-    // One connection more may be open at the moment of the sample, which has two descriptors: its socket and a
-    // duplicate.
+    // The sample may include one more open connection, which has two descriptors: the socket and a duplicate of it.
     scene.at_most("additional descriptors", late.fds.saturating_sub(early.fds), 2);
     scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
     scene.at_most("jobs", jobs, 1);

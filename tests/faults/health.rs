@@ -63,7 +63,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// An orchestrator, and an agent whose live job it has.
+/// Starts an orchestrator, and an agent with a live job on it.
 fn live(scene: &Scene) -> (Place, Program) {
     let place = Place::new();
     let agent = scene.agent(&[&place.url()], &[]);

@@ -53,7 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "SIGHUP to a camera that does not open for 90 s",
-        must: "job kept for 60 s, then ended; no job without a camera; frames ≤ 2 s after it opens",
+        must: "job kept for 60 s, then ended; no job without a camera; frames ≤ 2 s after the camera opens",
         seconds: 110,
         play: reload_without_camera,
     },
@@ -230,7 +230,7 @@ fn killed(scene: &mut Scene) {
     scene.by("frames after the start", agent.began, place.next_frame(s(60)), s(5));
     scene.at_most("jobs", place.jobs() - before, 1);
     let open = until(s(5), || place.sandbox().manifests().len() == 1);
-    scene.by("the job that was left is ended after", agent.began, open, s(5));
+    scene.by("the abandoned job is ended after", agent.began, open, s(5));
     scene.right(&place.violations());
 }
 
@@ -262,7 +262,7 @@ fn reload_without_camera(scene: &mut Scene) {
     scene.at_most("jobs without a camera", place.jobs() - 1, 0);
     fs::remove_dir(&blocked).unwrap();
     let back = Instant::now();
-    scene.by("frames after it opens", back, place.next_frame(s(20)), s(2));
+    scene.by("frames after the camera opens", back, place.next_frame(s(20)), s(2));
     scene.holds("the agent runs", agent.runs());
     scene.right(&place.violations());
 }
@@ -274,16 +274,18 @@ fn reload_is_kept(scene: &mut Scene) {
     let limit = s(60);
     let (agent, _socket) = as_service(scene, &place, limit, &["--config", file.to_str().unwrap()]);
     let words = ["the configuration has worked, and is kept"];
-    scene.within("the configuration is kept after", agent.hear(&words, agent.began, s(20)), s(20));
+    scene.within("the configuration is saved after", agent.hear(&words, agent.began, s(20)), s(20));
     fs::write(&file, "[video]\nfps = 20\n").unwrap();
     let reloaded = Instant::now();
     agent.signal("HUP");
     let kept = agent.hear(&words, reloaded, s(45));
-    scene.within("kept after the reload", kept, s(40));
+    scene.within("saved after the reload", kept, s(40));
     scene.at_least("seconds until then", kept.unwrap_or_default().as_secs(), 29);
     let kept = fs::read_to_string(scene.path("state").join("last-working.toml"));
-    scene
-        .holds("the new configuration is kept", kept.is_ok_and(|text| text.contains("fps = 20\n")));
+    scene.holds(
+        "the new configuration is saved",
+        kept.is_ok_and(|text| text.contains("fps = 20\n")),
+    );
     scene.right(&place.violations());
 }
 
@@ -331,7 +333,7 @@ fn process_hangs(scene: &mut Scene) {
     wait(ms(100));
     fed(&socket);
     wait(s(5));
-    scene.at_most("fed in 5 s while it hangs", fed(&socket), 0);
+    scene.at_most("watchdog notifications in 5 s while the process hangs", fed(&socket), 0);
     agent.signal("CONT");
     wait(s(4));
     scene.at_least("fed in 4 s after", fed(&socket), 2);
@@ -366,7 +368,7 @@ fn log_discipline(scene: &mut Scene) {
     place.die();
     wait(s(120));
     let lines = agent.said_since(at);
-    // One line at once, then one after each pause (10 s, 20 s, 40 s, …), and one for each change of state.
+    // The agent logs one line at once, one after each pause (10 s, 20 s, 40 s, …), and one for each change of state.
     scene.at_most("lines in 2 min", lines.len() as u64, 10);
     scene.holds("the agent runs", agent.runs());
 }

@@ -37,13 +37,13 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the only orchestrator is away for 1 s",
-        must: "publishing ≤ 2 s after its return",
+        must: "publishing ≤ 2 s after the orchestrator's return",
         seconds: 8,
         play: |scene| away(scene, 1),
     },
     Row {
         fault: "the only orchestrator is away for 60 s",
-        must: "publishing ≤ 2 s after its return; memory flat meanwhile",
+        must: "publishing ≤ 2 s after the orchestrator's return; memory flat meanwhile",
         seconds: 70,
         play: |scene| away(scene, 60),
     },
@@ -55,7 +55,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "of two, one is never usable; the other is away for 3 s",
-        must: "publishing ≤ 2 s after its return",
+        must: "publishing ≤ 2 s after the orchestrator's return",
         seconds: 15,
         play: one_of_two_restarts,
     },
@@ -67,7 +67,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the only orchestrator hangs for 15 s",
-        must: "publishing ≤ 2 s after its return",
+        must: "publishing ≤ 2 s after the orchestrator's return",
         seconds: 25,
         play: only_one_hangs,
     },
@@ -105,7 +105,7 @@ fn second() -> Place {
     second
 }
 
-/// Checks a failover: the conditions that hold for each one.
+/// Records the conditions that every failover must meet.
 fn moved_to(scene: &mut Scene, place: &Place, from: Instant, limit: u64) {
     let live = until(s(limit + 10), || place.frames() > 0);
     scene.by("frames there after", from, live, s(limit));
@@ -150,7 +150,7 @@ fn away(scene: &mut Scene, seconds: u64) {
     let meanwhile = agent.holds();
     let back = only.come_back();
     let live = until(s(20), || only.frames() > 0);
-    scene.by("frames after its return", back, live, s(2));
+    scene.by("frames after the orchestrator's return", back, live, s(2));
     only.more_frames(24, s(5));
     scene.right(&only.violations());
     scene.at_most("memory growth in KiB", meanwhile.rss.saturating_sub(before.rss), 2048);
@@ -164,7 +164,7 @@ fn hangs(scene: &mut Scene) {
     moved_to(scene, &second, at, 10);
     first.signal("CONT");
     wait(s(5));
-    scene.at_most("jobs at the first after its return", runs_since(&first, at), 0);
+    scene.at_most("jobs at the first after the orchestrator's return", runs_since(&first, at), 0);
     scene.at_most("jobs at the second", second.jobs(), 1);
     let died = Instant::now();
     second.die();
@@ -188,7 +188,7 @@ fn one_of_two_restarts(scene: &mut Scene) {
     wait(s(3));
     let back = place.come_back();
     let live = until(s(30), || place.frames() > 0);
-    scene.by("frames after its return", back, live, s(2));
+    scene.by("frames after the orchestrator's return", back, live, s(2));
     place.more_frames(24, s(5));
     scene.right(&place.violations());
     drop(agent);
@@ -202,7 +202,7 @@ fn one_of_two_is_silent(scene: &mut Scene) {
     let left = at + left.unwrap_or_default();
     place.sandbox().clear_failures();
     let again = until(s(30), || place.jobs() == 2);
-    scene.by("a job there again after", left, again, s(2));
+    scene.by("a new job at the same orchestrator after", left, again, s(2));
     place.more_frames(24, s(5));
     scene.right(&place.violations());
 }
@@ -224,7 +224,7 @@ fn only_one_hangs(scene: &mut Scene) {
     scene.holds("the agent runs", agent.runs());
     let back = Instant::now();
     only.signal("CONT");
-    scene.within("a job after its return", only.hear(&[" runs"], back, s(20)), s(2));
+    scene.within("a job after the orchestrator's return", only.hear(&[" runs"], back, s(20)), s(2));
 }
 
 fn in_flight(scene: &mut Scene) {

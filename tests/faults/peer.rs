@@ -11,8 +11,8 @@ use crate::rig::table::Row;
 use crate::rig::{s, until};
 
 pub(crate) const ROWS: &[Row] = &[Row {
-    fault: "peers with endless headers, drips, garbage, and silence before a good one",
-    must: "live at the good one ≤ 10 s, memory bounded",
+    fault: "peers with endless headers, drips, garbage and silence, listed before a good orchestrator",
+    must: "live at the good orchestrator ≤ 10 s, memory bounded",
     seconds: 30,
     play: attacked,
 }];

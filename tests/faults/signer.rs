@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the credential is not accepted any more",
-        must: "the log names the credential; payments continue once it is accepted again",
+        must: "the log names the credential; payments continue once the credential is accepted again",
         seconds: 40,
         play: credential,
     },

@@ -2,7 +2,7 @@
 //!
 //! Every wait has a limit. Does not: parse a head.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::time::Duration;
 

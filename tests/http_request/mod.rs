@@ -1,8 +1,8 @@
-//! A request as the HTTP servers of tests read it.
+//! Reads requests for the HTTP servers of tests.
 //!
 //! Does not: read chunks; a body has a length.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -40,7 +40,7 @@ impl Request {
     }
 }
 
-/// Reads the next request; `None` if the connection ends before it is complete.
+/// Reads the next request; `None` if the connection ends before the request is complete.
 pub(crate) async fn read(socket: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let end = loop {

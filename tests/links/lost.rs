@@ -18,25 +18,25 @@ use crate::rig::{s, until, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "link lost for 5 s",
-        must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after the link's return, no burst; memory flat",
         seconds: 20,
         play: |scene| lost(scene, 5),
     },
     Row {
         fault: "link lost for 20 s",
-        must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after the link's return, no burst; memory flat",
         seconds: 35,
         play: |scene| lost(scene, 20),
     },
     Row {
         fault: "link lost for 60 s",
-        must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after the link's return, no burst; memory flat",
         seconds: 75,
         play: |scene| lost(scene, 60),
     },
     Row {
         fault: "link lost for 10 min",
-        must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after the link's return, no burst; memory flat",
         seconds: 620,
         play: |scene| lost(scene, 600),
     },
@@ -90,7 +90,7 @@ fn lost(scene: &mut Scene, seconds: u64) {
     let frames = place.frames();
     let back = link.make("cut=0");
     let live = until(s(30), || place.frames() > frames);
-    scene.by("frames after its return", back, live, s(2));
+    scene.by("frames after the link's return", back, live, s(2));
     wait(s(3));
     // At most five seconds of video: three that are live, one that was queued, and one for variation.
     scene.at_most("frames in the first 3 s", place.frames() - frames, 5 * 24);

@@ -23,7 +23,7 @@ mod rig;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// Set if this process already runs in its own namespaces.
+/// The environment variable that is set if this process already runs in its own namespaces.
 const INSIDE: &str = "EDGE_LINKS_INSIDE";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Fake GStreamer elements for cameras that a computer without them can test. They have the names of the real elements,
+//! Fake GStreamer elements in place of cameras, for tests without cameras. They have the names of the real elements,
 //! show a test picture, and fail as the real elements were observed to fail.
 //!
 //! | element | behaviour |
@@ -6,10 +6,10 @@
 //! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device path chooses its behaviour: H.264 as [`FIT`], [`LONG_GOP`] or [`B_FRAMES`]; [`HANGS`] never opens; [`INTERLACED`] is an analogue video grabber |
 //! | `libcamerasrc` | a camera in the Pi's camera port, if [`plug_in`] put one there |
 //! | `nvarguscamerasrc`, `nvvidconv` | a camera in the Jetson's camera port, if [`plug_in`] put one there; its pictures are in NVIDIA's memory |
-//! | `nvv4l2h264enc` | the Jetson's encoder: accepts pictures in NVIDIA's memory; ignores the event that requests a key frame, but obeys the signal that does |
+//! | `nvv4l2h264enc` | the Jetson's encoder: accepts pictures in NVIDIA's memory; ignores the event that requests a key frame, but obeys the signal for the same purpose |
 //!
 //! Does not: read the devices of these paths, which every Linux system has.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -48,7 +48,7 @@ pub(crate) static TAKEN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static PORTS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 /// The elements that opened their camera port.
 pub(crate) static OPENED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-/// Key frames that were requested by the signal of the Jetson's encoder.
+/// The number of key frames that were requested by the signal of the Jetson's encoder.
 pub(crate) static IDRS: AtomicU32 = AtomicU32::new(0);
 /// Whether a test opened [`HANGS`].
 pub(crate) static HUNG: AtomicBool = AtomicBool::new(false);

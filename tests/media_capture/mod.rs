@@ -8,7 +8,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test may panic"
 )]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ pub(crate) async fn segments(pieces: &mut SegmentPieces, most: usize) -> Vec<Vec
     segments
 }
 
-/// Captures two segments. Returns their access units, and whether the H.264 of the source passed through: a capture
-/// that encodes accepts a bitrate.
+/// Captures two segments. Returns their access units, and whether the H.264 of the source passed through, which is the
+/// case if the capture refuses a new bitrate.
 pub(crate) fn two_segments(options: &Options) -> (Vec<Unit>, bool) {
     block_on(async {
         let (capture, mut pieces) = start(options);
@@ -93,7 +93,7 @@ pub(crate) fn bytes(options: &Options, most: usize) -> Vec<u8> {
     })
 }
 
-/// All that a reader reports of these bytes.
+/// The reports of a reader for these bytes.
 pub(crate) fn read(bytes: &[u8]) -> Vec<TsEvent> {
     let mut reports = Vec::new();
     let mut reader = Reader::new();

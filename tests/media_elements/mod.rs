@@ -2,7 +2,12 @@
 //!
 //! Does not: register elements; each module of fakes does.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test program uses a part of this module"
+)]
 
 use gstreamer as gst;
 use gstreamer::glib;

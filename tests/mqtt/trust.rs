@@ -1,4 +1,4 @@
-//! Access and trust: users and passwords, TLS with an authority, and TLS with a pinned certificate.
+//! Passwords and certificates: users and passwords, TLS with an authority, and TLS with a pinned certificate.
 //!
 //! Does not: test every certificate; `tests/connect.rs` does.
 

@@ -1,7 +1,7 @@
 //! An HTTP server whose answers a test chooses, and which records the requests.
 //!
 //! Does not: know the protocol of Livepeer.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 #[path = "../http_request/mod.rs"]
 mod http_request;

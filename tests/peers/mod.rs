@@ -2,7 +2,7 @@
 //!
 //! Does not: stop; each peer runs until its test program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

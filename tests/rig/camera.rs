@@ -2,7 +2,7 @@
 //!
 //! | made by | SIGKILL | SIGSTOP |
 //! |---|---|---|
-//! | [`Camera::local`], raw frames over shared memory | the reader gets an error at once, and cannot open the camera again | not supported: `shmsink` does not survive it |
+//! | [`Camera::local`], raw frames over shared memory | the reader gets an error at once, and cannot open the camera again | not supported: it breaks `shmsink` |
 //! | [`Camera::remote`], JPEG over UDP | the reader gets no frames and no error, and can open the camera | as SIGKILL |
 //!
 //! Does not: encode H.264.

@@ -8,7 +8,7 @@
     clippy::print_stdout,
     reason = "a test may panic and print"
 )]
-#![allow(dead_code, reason = "each check uses its part")]
+#![allow(dead_code, reason = "each check uses a part of this module")]
 
 pub(crate) mod camera;
 pub(crate) mod place;

@@ -1,5 +1,5 @@
-//! A program as a child process: its log lines with their times, its memory, threads and file descriptors, signals, and
-//! its end.
+//! A program as a child process: starts, signals and ends the process, and reads log lines with their times, memory,
+//! threads and file descriptors.
 //!
 //! Does not: outlive its owner: when the value is dropped, the process is killed and its log is written to a file.
 

@@ -116,7 +116,7 @@ impl Scene {
         self.seen.push((text, is <= limit));
     }
 
-    /// Records the protocol violations at an orchestrator, of which there must be none.
+    /// Records the number of protocol violations at an orchestrator, which must be 0.
     pub(crate) fn right(&mut self, wrong: &Wrong) {
         let Wrong { count, first } = wrong;
         let first = first.as_ref().map(|first| format!(", first {first}")).unwrap_or_default();

@@ -27,7 +27,7 @@
 //! the test when the camera is dropped.
 //!
 //! Does not: send sound, lose packets, or serve a path other than `/video`.
-#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of this module")]
 
 mod request;
 mod rtp;
@@ -91,11 +91,11 @@ impl Default for Switches {
 /// The SSRC of the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ssrc {
-    /// The same for the whole session.
+    /// One SSRC for the whole session.
     Fixed,
-    /// A new one with each GOP; sequence numbers and timestamps continue.
+    /// A new SSRC with each GOP; sequence numbers and timestamps continue.
     EachGop,
-    /// A new one with each GOP; sequence numbers and timestamps restart at random values.
+    /// A new SSRC with each GOP; sequence numbers and timestamps restart at random values.
     EachGopRestarts,
 }
 

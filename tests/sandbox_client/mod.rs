@@ -9,7 +9,7 @@
     clippy::print_stdout,
     reason = "a test may panic and print"
 )]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 #[path = "../http_reader/mod.rs"]
 mod http_reader;

@@ -1,13 +1,13 @@
 //! Paths that no other test uses, and paths that are removed when their owner is dropped.
 //!
 //! Does not: create anything.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A path in the target directory that no other caller gets. It ends with `name`.
+/// A path in the target directory that no other caller gets. The path ends with `name`.
 pub(crate) fn temporary(name: &str) -> PathBuf {
     static NTH: AtomicU32 = AtomicU32::new(0);
     let nth = NTH.fetch_add(1, Ordering::Relaxed);

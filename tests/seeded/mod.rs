@@ -1,7 +1,11 @@
 //! Pseudo-random numbers that are the same in every run.
 //!
 //! Does not: make numbers that are safe for secrets.
-#![allow(dead_code, clippy::indexing_slicing, reason = "a test may panic, and uses its part")]
+#![allow(
+    dead_code,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and uses a part of this module"
+)]
 
 /// A generator of numbers (xorshift64*).
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Records a test that this computer cannot run, so that it is counted as skipped and not as passed.
 //!
-//! With the standard test harness, a test cannot mark itself as skipped. Therefore it writes its name and a reason to
-//! the file that the environment variable `SKIPPED` names. `cross/test.sh` prints this file, and subtracts the number
-//! of its lines from the number of passed tests.
+//! With the standard test harness, a test cannot mark itself as skipped. Instead, the test writes its name and a reason
+//! to the file that the environment variable `SKIPPED` names. `cross/test.sh` prints this file, and subtracts the
+//! number of its lines from the number of passed tests.
 //!
 //! Does not: cover programs that `cross/setup.sh` installs; a test that lacks such a program must fail.
 

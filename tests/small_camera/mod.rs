@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::io::{AccessUnits, Capture};
 use media::{Encoder, Options, Source, Speed, Video};
 
-/// Captures 320×180 at 24 frames/s into `units`, in segments of 1 s.
+/// Starts a capture of 320×180 pixels at 24 frames/s into `units`, in segments of 1 s.
 pub(crate) fn camera(units: &AccessUnits) -> Capture {
     let fragment = "videotestsrc is-live=true ! video/x-raw,framerate=24/1".into();
     let segment = Duration::from_secs(1);

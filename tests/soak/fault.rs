@@ -77,7 +77,7 @@ impl<'a> Stage<'a> {
         self.counted + here.sum::<u64>()
     }
 
-    /// Whether the agent runs and has caused no violation.
+    /// Fails with the reason if the agent has ended or has violated the protocol.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         if !self.agent.runs() {
             return Err("the agent has ended".to_owned());

@@ -23,8 +23,8 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Creates an empty set of measurements for a soak of this duration. Its first tenth, but at most ten minutes, is
-    /// the warm-up.
+    /// Creates an empty set of measurements for a soak of this duration. The warm-up is the first tenth of the soak,
+    /// but at most ten minutes.
     pub(crate) fn new(time: Duration) -> Self {
         let warm_up = (time / 10).min(Duration::from_secs(600));
         Self { warm_up, held: Vec::new(), recoveries: Vec::new() }

@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     reason = "a test may panic"
 )]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::collections::BTreeMap;
 

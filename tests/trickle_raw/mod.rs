@@ -4,7 +4,7 @@
 //! Every wait has a limit, so that a test fails with a message and does not hang.
 //!
 //! Does not: parse HTTP; it finds the end of a head and the length of a chunk.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 #[path = "../http_reader/mod.rs"]
@@ -126,7 +126,7 @@ impl Peer {
     pub(crate) fn reset(self) {
         #[allow(
             deprecated,
-            reason = "it is deprecated because it can block, which it does not with 0"
+            reason = "`set_linger` is deprecated because it can block, but it does not with 0"
         )]
         self.socket.set_linger(Some(Duration::ZERO)).expect("linger");
     }

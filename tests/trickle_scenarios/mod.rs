@@ -102,7 +102,7 @@ impl Giver {
         given.expect("a publisher");
     }
 
-    /// Gives all pieces of a segment. It counts as complete when the next segment begins.
+    /// Gives all pieces of a segment. The segment counts as complete when the next one begins.
     async fn segment(&self, seq: u64, pieces: usize) {
         for index in 0..pieces {
             let place = if index == 0 { PiecePlace::Begin } else { PiecePlace::Continue };
@@ -421,7 +421,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut cuts: watch::Re
         for socket in [client, server] {
             #[allow(
                 deprecated,
-                reason = "it is deprecated because it can block, which it does not with 0"
+                reason = "`set_linger` is deprecated because it can block, but it does not with 0"
             )]
             let _ = socket.set_linger(Some(Duration::ZERO));
         }

@@ -2,7 +2,7 @@
 //!
 //! Does not: check certificates.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::sync::{Arc, Mutex};
 

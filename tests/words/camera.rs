@@ -67,7 +67,7 @@ fn converse(mut stream: TcpStream, answers: Answers) -> Option<()> {
             "PLAY" => {
                 write!(stream, "RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 1\r\n\r\n").ok()?;
                 // GStreamer adds a pad at the third packet, and the program reports an unusable pad some packets later.
-                // The pauses leave time for that.
+                // The pauses give the program time to report that.
                 for number in 0..100 {
                     thread::sleep(Duration::from_millis(20));
                     let head = [b'$', 0, 0, 16, 0x80, 0xe0, 0, number, 0, 0, 0, 1, 0, 0, 0, 9];

@@ -290,7 +290,7 @@ async fn first_piece<S: ByteStream>(
     }
 }
 
-/// Reads the next bytes of a body. If the connection ends within the body, writes the answer to that.
+/// Reads the next bytes of a body. If the connection ends within the body, answers with an error.
 async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, ConnectionError> {
     match wire.piece().await {
         Err(error @ (ConnectionError::Ended | ConnectionError::Malformed)) => {
