@@ -129,7 +129,7 @@ const checks = {
     await close();
   },
 
-  async "parameters that the model refuses are shown in its words, and wrong JSON is not sent"({ url }) {
+  async "refused parameters are shown with the text of the model, and invalid JSON is not sent"({ url }) {
     const { page, close } = await open(url);
     await bothLive(page);
     await page.getByLabel("effect", { exact: true }).fill("filesrc");
@@ -148,7 +148,7 @@ const checks = {
     await close();
   },
 
-  async "a dead camera is shown as failed within 5 s, and as working when it is back"({ url, camera }) {
+  async "a camera without frames is shown as failed within 5 s, and as working after its return"({ url, camera }) {
     const { page, close } = await open(url, { colorScheme: "dark" });
     await bothLive(page);
     // A later announcement may replace this one.
@@ -199,7 +199,7 @@ const checks = {
     await close();
   },
 
-  async "a phone shows everything in its width"({ url }) {
+  async "on a phone, everything fits the width"({ url }) {
     const { page, close } = await open(url, { viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" });
     await bothLive(page);
     await bothPlay(page);
@@ -212,7 +212,7 @@ const checks = {
     await close();
   },
 
-  async "all is done with the keyboard"({ url }) {
+  async "every function works with the keyboard"({ url }) {
     const { page, close } = await open(url);
     await bothLive(page);
     const seen = [];
@@ -287,7 +287,7 @@ const checks = {
     await close();
   },
 
-  async "the diagnosis has the chain and the names, and no parameters"({ url }) {
+  async "the diagnosis contains the links and the names, but no parameters"({ url }) {
     const { page, close } = await open(url);
     await bothLive(page);
     await page.getByText("Show the text").click();
@@ -298,7 +298,7 @@ const checks = {
     await close();
   },
 
-  async "an agent that ends is shown as silent"({ url, agent }) {
+  async "an agent that has ended is shown as not answering"({ url, agent }) {
     const { page, wrong } = await open(url);
     await bothLive(page);
     await agent.stop();
