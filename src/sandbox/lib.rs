@@ -10,7 +10,7 @@
 //!                                         io::app, the echo app of a job ──▶ check
 //!
 //!             another port, TLS or plain
-//!   http/1.1 ─▶ signer::io ──▶ signer: signatures and payments; money: what they are worth
+//!   http/1.1 ─▶ signer::io ──▶ signer: signatures and payments; money: their value
 //! ```
 //!
 //! The orchestrator listens with a self-signed or a given certificate, issues and checks auth tokens, answers trickle

@@ -21,7 +21,7 @@ pub struct Options {
     pub certificate: Option<Certificate>,
     /// Whether to accept plain HTTP too, on the same port. Answers to plain requests then contain `http` URLs.
     pub plain_http: bool,
-    /// Whether a POST to an unknown channel creates it. Orchestrators do not do that.
+    /// Whether a POST to an unknown channel creates the channel. Orchestrators do not do that.
     pub autocreate: bool,
     /// The offered models; an empty list offers every model.
     pub models: Vec<String>,

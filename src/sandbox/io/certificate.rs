@@ -1,5 +1,5 @@
-//! The TLS settings of a port. Unless the caller gives a certificate, it is like that of go-livepeer: self-signed,
-//! P-256, one name, `IsCA`.
+//! The TLS settings of a port. Unless the caller gives a certificate, the sandbox makes one like that of go-livepeer:
+//! self-signed, P-256, one name, `IsCA`.
 //!
 //! A change replaces the whole TLS configuration, so that old sessions cannot be resumed.
 //!

@@ -27,7 +27,7 @@ pub struct RunnerOptions {
 /// The answer of a single-shot runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SingleShot {
-    /// JSON: `{"echo": …}` with the received JSON, or with the received body as a string if it is not JSON.
+    /// The JSON `{"echo": …}` with the received body, which is a JSON value, or a string if the body is not JSON.
     Plain,
     /// Server-sent events.
     Events {

@@ -2,7 +2,7 @@
 //!
 //! The signer makes the checks of the real signer (go-livepeer `server/remote_signer.go`) in the same order. Two checks
 //! are added: the seal shows that the `OrchestratorInfo` has exactly the orchestrator's bytes, and states must be used
-//! in order. The real signer cannot check the order; with it, the orchestrator would refuse the tickets.
+//! in order. The real signer cannot check the order, so with the real signer the orchestrator would refuse the tickets.
 //!
 //! ```text
 //!   credential ─▶ PaymentRequest (request) ─▶ SessionState (state) ─▶ Bill (bill) ─▶ payment, segment, next state

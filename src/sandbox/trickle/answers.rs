@@ -4,49 +4,49 @@
 
 use crate::http1::Answer;
 
-/// The request was carried out.
+/// The answer to a request that was carried out.
 pub(super) fn done() -> Answer {
     Answer::new(200).body("")
 }
 
-/// The channel of a GET is unknown.
+/// The answer to a GET whose channel is unknown.
 pub(super) fn no_channel() -> Answer {
     Answer::error(404, "Stream not found")
 }
 
-/// The channel of a POST is unknown; send it before the body is read.
+/// The answer to a POST whose channel is unknown. Send this answer before the body is read.
 pub(super) fn no_channel_to_publish() -> Answer {
     Answer::new(404).close().refusal("Stream not found")
 }
 
-/// The channel of a DELETE is unknown.
+/// The answer to a DELETE whose channel is unknown.
 pub(super) fn nothing_to_delete() -> Answer {
     Answer::error(400, "Invalid stream")
 }
 
-/// The segment of a DELETE is unknown.
+/// The answer to a DELETE whose segment is unknown.
 pub(super) fn no_segment_to_delete() -> Answer {
     Answer::error(400, "Nonexistent segment")
 }
 
-/// The last part of the path is not a number.
+/// The answer if the last part of the path is not a number.
 pub(super) fn no_index() -> Answer {
     Answer::error(400, "Invalid idx")
 }
 
-/// There are too many channels, or too many bytes in a segment. The real server has no such limit.
+/// The answer if there are too many channels, or too many bytes in a segment. The real server has no such limits.
 pub(super) fn too_much() -> Answer {
     Answer::new(413)
         .close()
         .refusal("the sandbox has a limit on channels and on the size of a segment")
 }
 
-/// The connection ended within the body.
+/// The answer if the connection ended within the body.
 pub(super) fn broken_body() -> Answer {
     Answer::error(500, "Server error").close()
 }
 
-/// The seq to write next.
+/// The answer with the seq to write next.
 pub(super) fn next(next: u64) -> Answer {
     Answer::new(200)
         .with("Lp-Trickle-Latest", next)
@@ -54,7 +54,7 @@ pub(super) fn next(next: u64) -> Answer {
         .with("Content-Type", "text/plain; charset=utf-8")
 }
 
-/// The segment is too old or too far ahead.
+/// The answer if the segment is too old or too far ahead.
 pub(super) fn no_segment(asked: &str, latest: u64) -> Answer {
     Answer::new(470)
         .with("Lp-Trickle-Latest", latest)
@@ -74,7 +74,7 @@ pub(super) fn segment(content_type: &str, seq: u64, latest: u64, chunked: bool) 
     if chunked { answer.with("Transfer-Encoding", "chunked") } else { answer }
 }
 
-/// The segment was closed without a byte.
+/// The answer to a GET of a segment that was closed without a byte.
 pub(super) fn empty_segment(seq: u64, latest: u64, closed: bool) -> Answer {
     let mut answer = Answer::new(200);
     if closed {
@@ -83,12 +83,12 @@ pub(super) fn empty_segment(seq: u64, latest: u64, closed: bool) -> Answer {
     answer.with("Lp-Trickle-Latest", latest).with("Lp-Trickle-Seq", seq).body("")
 }
 
-/// The segment was published.
+/// The answer to a POST of a complete segment.
 pub(super) fn published(seq: u64) -> Answer {
     Answer::new(200).with("Lp-Trickle-Seq", seq).body("")
 }
 
-/// The segment was closed before its publisher sent a byte.
+/// The answer to a POST if the segment was closed before the publisher sent a byte.
 pub(super) fn not_wanted(seq: u64, closed: bool) -> Answer {
     let mut answer = Answer::new(200).close();
     if closed {
