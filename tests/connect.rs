@@ -1,7 +1,7 @@
 //! Which peers the program trusts. The rules are the same over its three protocols: gRPC, JSON calls and trickle
 //! streams. Hosts may be names or IP addresses.
 //!
-//! Does not: test the policy's table; `orchestrator::trust` does.
+//! Does not: test every combination of pins and certificates; the unit tests of `orchestrator::trust` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,

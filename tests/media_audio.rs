@@ -136,7 +136,7 @@ mod alsa {
                 let bin = bin.upgrade().unwrap();
                 let device = bin.imp().device.lock().unwrap().clone();
                 let nth = bin.imp().nth.load(Ordering::Relaxed);
-                // The times of the first and of later openings have different names.
+                // The time of the first opening is noted under another name than that of later openings.
                 if nth > 1 {
                     note_first(format!("{device} heard again"), info);
                 } else {
@@ -457,7 +457,7 @@ fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
     let (pictures, audio) = times(&bytes);
     assert_eq!(pictures.len(), 6 * 24);
     assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
-    // Each round has its ticks at the times of the film.
+    // In each round, the ticks are at the same times as in the film.
     let found = ticks(bytes, decoder);
     let expected = (0..6).filter(|second| second % 2 < sound.min(2));
     let near = |at: f64| found.iter().any(|tick| (tick - at).abs() <= APART);

@@ -226,7 +226,7 @@ fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
 
 #[test]
 fn results_of_trials_that_cannot_be_written_are_kept_in_memory() {
-    // A file where the directory should be.
+    // A file at the path of the directory makes every write fail.
     let directory = Scratch::new("unwritable");
     std::fs::write(&*directory, "").unwrap();
     let options = options(&directory, 176, 112);

@@ -31,7 +31,7 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::NotOpened", Test("video_is_sent_without_sound_if_the_microphone_hangs")),
     ("MediaError::NoSuchFile", Test("row_files_that_hold_no_video")),
     ("MediaError::NoCamera", Test("auto_tries_the_camera_port_first_and_names_each_failure")),
-    ("MediaError::SeveralDevices", Reason("needs two cameras: its unit tests cover it")),
+    ("MediaError::SeveralDevices", Reason("needs two cameras; unit tests cover this error")),
     ("MediaError::Unreachable", Test("row_a_missing_network_camera")),
     (
         "MediaError::Unauthorized",
@@ -60,7 +60,10 @@ const MEDIA: &[(&str, Cause)] = &[
     ),
     ("MediaError::NoAnswer", Test("opening_a_camera_that_hangs_fails_in_time")),
     ("MediaError::Busy", Reason("needs a camera that another program uses")),
-    ("MediaError::NotOffered", Reason("needs a camera of one format: its unit tests cover it")),
+    (
+        "MediaError::NotOffered",
+        Reason("needs a camera with one format; unit tests cover this error"),
+    ),
     ("MediaError::Fragment", Test("row_fragments_that_do_not_work")),
     (
         "MediaError::UnusableCaps",
@@ -132,7 +135,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "no sound any more: the microphone ended its stream",
-        Reason("no microphone is known to do so"),
+        Reason("no microphone is known to end its stream"),
     ),
     (
         "the pipeline does not stop within {PIPELINE_STOP_TIME:?}; it ends with the process",
@@ -163,9 +166,9 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "not all parts of the job ended in time: aborting them",
-        Reason("a row of the fault table does: orchestrators that hang at the end"),
+        Reason("raised in the fault table: orchestrators that hang at the end"),
     ),
-    ("{host}: no video gets through", Reason("a row of the table of links does: links that break")),
+    ("{host}: no video gets through", Reason("raised in the table of links: links that break")),
     (
         "the live job keeps its parameters: {why}; the next job gets the new ones",
         Reason("needs a control channel that is full or ended at the moment of a reload"),
@@ -181,7 +184,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "payment failed, retrying: {}",
-        Reason("only a program that uses the library without the agent logs it"),
+        Reason("the agent never logs this; only other programs with the gateway's library do"),
     ),
     (
         "payment failed: {why}; {}retrying",
@@ -197,7 +200,9 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "{}: too many jobs wait to be ended; the oldest one, at this peer, ends by its own timeout",
-        Reason("needs more unconfirmed ends than the list holds: its unit tests cover it"),
+        Reason(
+            "needs more unconfirmed ends than the list holds; unit tests of the list cover this warning",
+        ),
     ),
     (
         "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
@@ -256,11 +261,11 @@ const LOGGED: &[(&str, Cause)] = &[
     // The program
     (
         "clock not synchronised: certificates are not valid by it; waiting up to {} s for synchronisation",
-        Reason("played by the fault table: clocks that are wrong at boot"),
+        Reason("raised in the fault table: clocks that are wrong at boot"),
     ),
     (
         "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
-        Reason("a row of the fault table does: clocks that are wrong at boot"),
+        Reason("raised in the fault table: clocks that are wrong at boot"),
     ),
     (
         "{}, which worked last, is refused too: {}",
