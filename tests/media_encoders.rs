@@ -137,8 +137,8 @@ fn auto_uses_the_first_encoder_that_works_and_stores_the_result() {
 #[test]
 fn auto_falls_back_to_software_and_stores_why_each_encoder_failed() {
     let directory = Scratch::new("fallback");
-    // The width is not a multiple of 32: the Pi's encoder fails at frame 1. The height is below 100: the Rockchip's
-    // stops after 3 frames.
+    // At this size two fakes fail: the Pi's encoder at its first frame, because the width is not a multiple of 32, and
+    // the Rockchip's after 3 frames, because the height is below 100.
     let options = options(&directory, 144, 80);
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
@@ -198,7 +198,7 @@ fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
         let End::Failed(MediaError::Encoder { element, detail }) = &end else { panic!("{end:?}") };
         assert_eq!(element, "mpph264enc");
         assert!(detail.starts_with("frames go in, but none came out for 2"), "{detail}");
-        // 20 frames take 0.8 s; the stop is noticed 2 s later.
+        // The 20 frames take 0.8 s, and the capture notices the stop 2 s later.
         assert!((2500..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!(capture.ended().await, end);
         capture.stop().await;

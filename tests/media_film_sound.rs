@@ -23,7 +23,7 @@ use mpegts::audio::AUDIO_PID;
 use mpegts::mux::VIDEO_PID;
 use mpegts::{Reader, TsEvent};
 
-/// The time limit of a test: a longer one hangs.
+/// The time limit of a test: a test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 /// The number of buffers after which a fake fails.
 const WORKS: u32 = 20;
@@ -274,7 +274,7 @@ fn check(name: &str, encode: &str, codec: AudioCodec, element: &str) {
 
     let (pictures, _, end) = capture(&options(path.clone(), codec, true), 120);
     assert_eq!((pictures, end), (120, None), "{:?}", WARNINGS.lock().unwrap());
-    assert_eq!(lost(), 2, "once for each capture: {:?}", WARNINGS.lock().unwrap());
+    assert_eq!(lost(), 2, "one warning for each capture: {:?}", WARNINGS.lock().unwrap());
     std::fs::remove_file(path).unwrap();
 }
 

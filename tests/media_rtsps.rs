@@ -30,7 +30,7 @@ use resilience::fingerprint::Fingerprint;
 use rtsp_camera::{Camera, Credential, Recording, Scheme, Switches, Tls};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-/// The time limit of a test: a longer one hangs.
+/// The time limit of a test: a test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const OTHER: Fingerprint = Fingerprint([0x5a; 32]);

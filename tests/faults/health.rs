@@ -15,37 +15,37 @@ use crate::rig::{ms, s, until, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "video is sent, but none is returned",
-        must: "started again after 30 s, with the reason",
+        must: "the job is started again after 30 s, with the reason in the log",
         seconds: 40,
         play: |scene| silent(scene, Role::Output, &["no processed video for 30 s"]),
     },
     Row {
         fault: "no event",
-        must: "started again after 30 s, with the reason",
+        must: "the job is started again after 30 s, with the reason in the log",
         seconds: 45,
         play: |scene| silent(scene, Role::Events, &["no event for 30 s"]),
     },
     Row {
         fault: "the publish channel is closed",
-        must: "started again at once, with the reason",
+        must: "the job is started again at once, with the reason in the log",
         seconds: 8,
         play: |scene| closed(scene, Role::Publish, "publish"),
     },
     Row {
         fault: "the output channel is closed",
-        must: "started again at once, with the reason",
+        must: "the job is started again at once, with the reason in the log",
         seconds: 8,
         play: |scene| closed(scene, Role::Output, "output"),
     },
     Row {
         fault: "the events channel is closed",
-        must: "started again at once, with the reason",
+        must: "the job is started again at once, with the reason in the log",
         seconds: 8,
         play: |scene| closed(scene, Role::Events, "events"),
     },
     Row {
         fault: "the channel is not found (404)",
-        must: "started again at once, with the reason",
+        must: "the job is started again at once, with the reason in the log",
         seconds: 8,
         play: not_found,
     },
@@ -77,7 +77,7 @@ fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     place.always(Failure::Mute(role));
     let left = agent.hear(reason, at, s(45));
     // The 30 s count from the last keep-alive event, which may have come up to 5 s before the silence.
-    scene.within("left after", left, s(32));
+    scene.within("the orchestrator is left after", left, s(32));
     scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
     place.sandbox().clear_failures();
     let again = until(s(10), || place.jobs() == 2);
@@ -135,7 +135,10 @@ fn again_and_again(scene: &mut Scene) {
     scene.note(format!("pauses {} s", text.join(", ")));
     scene.at_least("jobs after 5 losses", place.jobs(), 4);
     let first = pauses.first().copied().unwrap_or_default();
-    scene.holds("slower from the third on", pauses.iter().skip(2).all(|p| *p > first + s(1)));
-    scene.holds("input or model named", agent.has_said(&["input", "model"], began));
+    scene.holds(
+        "each pause from the third on is longer than the first",
+        pauses.iter().skip(2).all(|p| *p > first + s(1)),
+    );
+    scene.holds("the log names the input or the model", agent.has_said(&["input", "model"], began));
     scene.holds("the agent runs", agent.runs());
 }

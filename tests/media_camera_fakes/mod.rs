@@ -58,7 +58,8 @@ pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         gst::init().unwrap();
-        // The real plugin must be loaded first: a list of devices would load it later and replace the fake.
+        // The real plugin must be loaded first: otherwise, listing the devices would load the plugin later and replace
+        // the fake.
         let _ = gst::Plugin::load_by_name("video4linux2");
         let rank = gst::Rank::NONE;
         gst::Element::register(None, "v4l2src", rank, Usb::static_type()).unwrap();

@@ -16,7 +16,7 @@ use media::io::{AccessUnits, Capture, SegmentPieces};
 use media::{Encoder, Options, Source, Speed, TsPiecePlace, Video};
 use mpegts::{Reader, TsEvent, Unit};
 
-/// The time limit of a test: a longer one hangs.
+/// The time limit of a test: a test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `future` on a new runtime. Panics if it takes longer than [`LIMIT`].
