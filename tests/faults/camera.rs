@@ -44,13 +44,13 @@ pub(crate) const ROWS: &[Row] = &[
         play: gone_for_long,
     },
     Row {
-        fault: "camera gone (slate)",
+        fault: "camera gone (on-camera-loss slate)",
         must: "a still picture in place of the camera; job kept; camera's frames ≤ 2 s after the camera's return",
         seconds: 25,
         play: slate,
     },
     Row {
-        fault: "camera gone (stop)",
+        fault: "camera gone (on-camera-loss stop)",
         must: "job ended ≤ 5 s; a new one ≤ 2 s after the camera's return",
         seconds: 25,
         play: stop,
@@ -202,7 +202,7 @@ fn gone_for_long(scene: &mut Scene) {
         (ended, place.next_frame(s(20)).map(|frame| frame - back), place.jobs())
     };
     scene.within("job ended after", ended, s(66));
-    scene.at_least("s at least", ended.unwrap_or_default().as_secs(), 55);
+    scene.at_least("seconds until the job ended", ended.unwrap_or_default().as_secs(), 55);
     scene.within("frames after the camera's return", frame, s(2));
     scene.at_most("jobs", jobs, 2);
 }
@@ -280,10 +280,10 @@ fn cycles(scene: &mut Scene, times: u32) {
     };
     scene.within("slowest return", slowest, s(2));
     scene.note(format!("memory {} MiB", memory.join(", ")));
-    scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
+    scene.at_most("additional threads", late.threads.saturating_sub(early.threads), 0);
     // The sample may include one more open connection, which has two descriptors: the socket and a duplicate of it.
     scene.at_most("additional descriptors", late.fds.saturating_sub(early.fds), 2);
-    scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
+    scene.at_most("memory growth in KiB", late.rss.saturating_sub(early.rss), 2048);
     scene.at_most("jobs", jobs, 1);
     scene.right(&violations);
 }
@@ -315,9 +315,9 @@ fn encoder_stops(scene: &mut Scene) {
     let told = agent.said_since(agent.began);
     let failed = told.iter().filter(|line| line.contains("none came out")).count() as u64;
     scene.at_least("failures logged", failed, 1);
-    scene.holds("the next encoder", agent.has_said(&["encoder openh264enc"], agent.began));
+    scene.holds("the next encoder is used", agent.has_said(&["encoder openh264enc"], agent.began));
     let steady = place.longest_gap(s(6));
-    scene.within("then longest gap", Some(steady), s(1));
+    scene.within("longest gap after that", Some(steady), s(1));
     scene.holds("the agent runs", agent.runs());
     scene.at_most("jobs", place.jobs(), 1);
     scene.right(&place.violations());

@@ -134,8 +134,8 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         .said_since(agent.began)
         .iter()
         .any(|line| line.starts_with("WARN") && line.contains(GOES_ON));
-    scene.holds("with a warning", is_warning);
-    scene.holds("2 s of frames", places.good.more_frames(48, s(10)).is_some());
+    scene.holds("the log line is a warning", is_warning);
+    scene.holds("2 s of frames arrive", places.good.more_frames(48, s(10)).is_some());
     // After the warning the clock no longer matters: certificates are refused for their other faults only.
     let since = warned.unwrap_or(agent.began);
     for (who, place, reason) in [

@@ -78,10 +78,14 @@ fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     let left = agent.hear(reason, at, s(45));
     // The 30 s count from the last keep-alive event, which may have come up to 5 s before the silence.
     scene.within("the orchestrator is left after", left, s(32));
-    scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
+    scene.at_least(
+        "seconds until the orchestrator is left",
+        left.unwrap_or_default().as_secs(),
+        24,
+    );
     place.sandbox().clear_failures();
     let again = until(s(10), || place.jobs() == 2);
-    scene.by("started again after", at + left.unwrap_or_default(), again, s(2));
+    scene.by("the job is started again after", at + left.unwrap_or_default(), again, s(2));
     scene.right(&place.violations());
 }
 
@@ -90,7 +94,7 @@ fn closed(scene: &mut Scene, role: Role, name: &str) {
     let at = Instant::now();
     assert_eq!(place.sandbox().close_channels(role), 1);
     let again = until(s(15), || place.jobs() == 2);
-    scene.by("started again after", at, again, s(2));
+    scene.by("the job is started again after", at, again, s(2));
     let frame = place.next_frame(s(10));
     scene.by("frames after", at, frame, s(3));
     let reason = format!("{name} channel");
@@ -105,7 +109,7 @@ fn not_found(scene: &mut Scene) {
         place.once(Failure::Post { role: Role::Publish, after: 0, then: Break::Answer(404) });
     }
     let again = until(s(15), || place.jobs() == 2);
-    scene.by("started again after", at, again, s(3));
+    scene.by("the job is started again after", at, again, s(3));
     scene.holds("the reason is logged", agent.has_said(&["publish channel"], at));
 }
 

@@ -35,7 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "state files torn",
-        must: "live, with a warning; the file is set aside",
+        must: "live, with a warning; the file is renamed",
         seconds: 10,
         play: torn,
     },
@@ -46,7 +46,7 @@ pub(crate) const ROWS: &[Row] = &[
         play: reload,
     },
     Row {
-        fault: "a good configuration at SIGHUP, of a service",
+        fault: "a good configuration at SIGHUP, under a service manager",
         must: "saved as the last working configuration after 30 s of returned video, not before",
         seconds: 50,
         play: reload_is_kept,
@@ -91,7 +91,7 @@ fn state_at(scene: &mut Scene, directory: &Path) {
     let agent = scene.program("agent", job);
     lives(scene, &place, &agent);
     let told = agent.has_said(&[&directory.display().to_string()], agent.began);
-    scene.holds("logged with its path", told && agent.has_said(&["WARN"], agent.began));
+    scene.holds("the path is in the log", told && agent.has_said(&["WARN"], agent.began));
 }
 
 fn lives(scene: &mut Scene, place: &Place, agent: &Program) {
@@ -148,7 +148,7 @@ fn full_output(scene: &mut Scene) {
     fs::File::create(seen).unwrap();
     let room = Instant::now();
     let written = agent.hear(&["is written again"], room, s(30));
-    scene.by("written again after", room, written.map(|after| room + after), s(12));
+    scene.by("the output is written again after", room, written.map(|after| room + after), s(12));
     let told = agent.said_since(agent.began);
     let told = told.iter().filter(|line| line.contains("WARN") && line.contains("cannot write"));
     scene.holds("logged once", told.count() == 1);
@@ -163,13 +163,13 @@ fn torn(scene: &mut Scene) {
     let agent = scene.agent(&[&place.url()], &[]);
     lives(scene, &place, &agent);
     let path = state.join("certificates").display().to_string();
-    scene.holds("logged with its path", agent.has_said(&[&path], agent.began));
+    scene.holds("the path is in the log", agent.has_said(&[&path], agent.began));
     let mut aside = fs::read_dir(&state).unwrap().flatten();
     let is_aside = aside.any(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
         name.starts_with("certificates.")
     });
-    scene.holds("set aside", is_aside);
+    scene.holds("the file is renamed", is_aside);
 }
 
 fn reload(scene: &mut Scene) {
@@ -197,7 +197,7 @@ fn reload(scene: &mut Scene) {
     agent.signal("HUP");
     let at = Instant::now();
     let updated = until(s(5), || place.sandbox().counters().updates == 1);
-    scene.by("new parameters after", at, updated, s(1));
+    scene.by("new parameters at the job after", at, updated, s(1));
     let gap = gap.max(place.longest_gap(s(2)));
     scene.within("longest gap", Some(gap), s(1));
     scene.at_most("jobs", place.jobs(), 1);
@@ -223,7 +223,7 @@ fn killed(scene: &mut Scene) {
     // After 12 s the runner has read a keep-alive message, so it does not end the job by itself.
     wait(s(12).saturating_sub(agent.began.elapsed()));
     agent.kill();
-    scene.at_least("jobs left behind", place.sandbox().manifests().len() as u64, 1);
+    scene.at_least("abandoned jobs", place.sandbox().manifests().len() as u64, 1);
     wait(s(4));
     let before = place.jobs();
     let agent = scene.agent(&[&place.url()], &[]);
@@ -328,7 +328,7 @@ fn process_hangs(scene: &mut Scene) {
     wait(s(1));
     scene.holds("ready is notified", told(&socket).contains("READY=1"));
     wait(s(6));
-    scene.at_least("fed in 6 s", fed(&socket), 4);
+    scene.at_least("watchdog notifications in 6 s", fed(&socket), 4);
     agent.signal("STOP");
     wait(ms(100));
     fed(&socket);
@@ -336,9 +336,9 @@ fn process_hangs(scene: &mut Scene) {
     scene.at_most("watchdog notifications in 5 s while the process hangs", fed(&socket), 0);
     agent.signal("CONT");
     wait(s(4));
-    scene.at_least("fed in 4 s after", fed(&socket), 2);
+    scene.at_least("watchdog notifications in the 4 s after", fed(&socket), 2);
     agent.signal("TERM");
-    scene.holds("ends with 0", agent.end(s(5)) == Some(0));
+    scene.holds("the exit code is 0", agent.end(s(5)) == Some(0));
     scene.holds("stopping is notified", told(&socket).contains("STOPPING=1"));
 }
 
