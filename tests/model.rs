@@ -490,7 +490,10 @@ fn anything(random: &mut Random) -> MachineEvent<u32> {
         Loss::SessionOver(words()),
     ];
     let offer = Offer { fit: Fit::Unsaid, price: price() };
-    match random.below(16) {
+    match random.below(19) {
+        16 => MachineEvent::Pause,
+        17 => MachineEvent::Standby,
+        18 => MachineEvent::Resume,
         15 => MachineEvent::Sent(RENEW_AFTER),
         8 | 9 => MachineEvent::CameraLost,
         10 | 11 => MachineEvent::CameraBack,
@@ -571,6 +574,7 @@ fn from_every_state_a_job_runs_soon_if_one_orchestrator_is_usable() {
             BARRED
         };
         world.handle(MachineEvent::CameraBack, 0.5);
+        world.handle(MachineEvent::Resume, 0.5);
         let (began, limit) = (world.now, DARK + world.asked_to_wait.mul_f64(1.1) + bars);
         for _ in 0..500 {
             if world.machine.stage() == Stage::Live {

@@ -83,6 +83,9 @@ pub enum MachineEvent<T> {
     Replace(OfferRules),
     /// No job is wanted until [`MachineEvent::Resume`]: the one that runs is closed, and none is started.
     Pause,
+    /// As [`MachineEvent::Pause`], but a job may be wanted at any moment: candidates are searched for, asked and ranked, and
+    /// asked again before their offers expire. That costs nothing, and [`MachineEvent::Resume`] then starts a job at once.
+    Standby,
     /// A job is wanted again.
     Resume,
     /// The user or the system asked the agent to stop.
@@ -112,7 +115,8 @@ pub enum Stage {
         /// The end of the pause.
         until: Instant,
     },
-    /// There is no camera, or no job is wanted: no job runs until that changes.
+    /// There is no camera, or no job is wanted: no job runs until that changes. During [`MachineEvent::Standby`],
+    /// candidates are prepared.
     Dark,
     /// The job is being closed; another job may follow.
     Leaving,

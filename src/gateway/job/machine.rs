@@ -30,7 +30,9 @@
 //! 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`). Without a camera, no job is
 //! started. A job that runs when the camera is lost is kept for `hold`, then closed; the next one starts once the
 //! camera is back. While no job is wanted ([`MachineEvent::Pause`]), no job is started either, and a job that runs is
-//! closed at once. Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
+//! closed at once. If a job may be wanted at any moment ([`MachineEvent::Standby`]), candidates are asked all the same,
+//! and the best offer is kept for the start (`Ready`). Health (protocol.md, section 5): while live, an output segment
+//! and an event are due every 30 s.
 //!
 //! Does not: execute commands, read the clock, or look at the caller's data of an offer.
 
@@ -90,6 +92,8 @@ pub struct Machine<T> {
     held_until: Option<Instant>,
     /// No job is wanted.
     is_paused: bool,
+    /// While none is wanted, candidates are prepared.
+    stands_by: bool,
     /// Whether a peer became reachable while others were tried: if the others fail, search again without a pause.
     came_back: bool,
     state: JobState<T>,
@@ -110,6 +114,7 @@ impl<T> Machine<T> {
             hold,
             held_until: None,
             is_paused: false,
+            stands_by: false,
             came_back: false,
             state: JobState::Finding,
         };
@@ -135,8 +140,9 @@ impl<T> Machine<T> {
                 self.held_until.get_or_insert(now + self.hold);
             }
             MachineEvent::CameraBack => self.held_until = None,
-            MachineEvent::Pause => self.is_paused = true,
-            MachineEvent::Resume => self.is_paused = false,
+            MachineEvent::Pause => (self.is_paused, self.stands_by) = (true, false),
+            MachineEvent::Standby => (self.is_paused, self.stands_by) = (true, true),
+            MachineEvent::Resume => (self.is_paused, self.stands_by) = (false, false),
             MachineEvent::Recover(recovery) => self.recovery = *recovery,
             MachineEvent::Hold(hold) => self.hold = *hold,
             MachineEvent::NewParams => {
@@ -155,6 +161,10 @@ impl<T> Machine<T> {
             }
             state if matches!(event, MachineEvent::Timeout) && hold_is_over => darken(state),
             state if matches!(event, MachineEvent::Pause) => darken(state),
+            state if matches!(event, MachineEvent::Standby) => match darken(state) {
+                (JobState::Dark, _) if self.may_prepare() => find(),
+                transition => transition,
+            },
             state if matches!(event, MachineEvent::Replace(_)) => self.replace(event, state, now),
             JobState::Finding => self.finding(event, now, jitter),
             JobState::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
@@ -164,15 +174,20 @@ impl<T> Machine<T> {
             JobState::Live(live) => self.live(event, live, now, jitter),
             JobState::Closing { then } => self.closing(event, then, now),
             JobState::Dark => {
-                let may_start = self.may_start();
-                at_rest(JobState::Dark, event, |event| may_start && is_restart(event))
+                let may_prepare = self.may_prepare();
+                at_rest(JobState::Dark, event, |event| may_prepare && is_restart(event))
             }
             JobState::Waiting { until } => {
                 at_rest(JobState::Waiting { until }, event, |event| match event {
                     MachineEvent::Timeout => until <= now,
-                    MachineEvent::Reachable | MachineEvent::NewParams => true,
+                    MachineEvent::Reachable | MachineEvent::NewParams | MachineEvent::Resume => {
+                        true
+                    }
                     _ => false,
                 })
+            }
+            JobState::Ready { selection, until } => {
+                self.ready(event, (selection, until), now, jitter)
             }
             JobState::Ended => (JobState::Ended, Commands::new()),
         };
@@ -189,7 +204,9 @@ impl<T> Machine<T> {
     /// When to pass [`MachineEvent::Timeout`] to [`Machine::on`]. Ask again after each event.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.state {
-            JobState::Selecting { until, .. } | JobState::Waiting { until } => Some(*until),
+            JobState::Selecting { until, .. }
+            | JobState::Waiting { until }
+            | JobState::Ready { until, .. } => Some(*until),
             JobState::Live(live) => live.poll_timeout(),
             JobState::Finding | JobState::Starting { .. } => None,
             JobState::Closing { .. } | JobState::Dark | JobState::Ended => return None,
@@ -217,6 +234,11 @@ impl<T> Machine<T> {
         !self.is_without_camera() && !self.is_paused
     }
 
+    /// Whether candidates may be asked: the camera is there, and a job is wanted or may be at any moment.
+    fn may_prepare(&self) -> bool {
+        !self.is_without_camera() && (!self.is_paused || self.stands_by)
+    }
+
     /// The end of the time for which a job is kept without its camera; `None` unless the camera is missing.
     pub fn held_until(&self) -> Option<Instant> {
         self.held_until
@@ -224,7 +246,12 @@ impl<T> Machine<T> {
 
     /// The stage of the job, for status and logs.
     pub fn stage(&self) -> Stage {
-        self.state.stage()
+        match self.state.stage() {
+            Stage::Finding | Stage::Selecting { .. } | Stage::Waiting { .. } if self.stands_by => {
+                Stage::Dark
+            }
+            stage => stage,
+        }
     }
 }
 

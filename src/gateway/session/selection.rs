@@ -218,6 +218,11 @@ impl<T> Selection<T> {
         self.rejected.push(Rejection { candidate: url.clone(), reason });
     }
 
+    /// Takes back the candidate of the last `Try`, which was not tried: the next `step` returns it again.
+    pub(crate) fn put_back(&mut self, candidate: Candidate<T>) {
+        self.good.push(candidate);
+    }
+
     /// Takes the best offer of a candidate that is not suspended, as a replacement for a lost job.
     pub(crate) fn spare(&mut self) -> Option<Candidate<T>> {
         let is_spare = self.good.last().is_some_and(|best| best.place.suspended.is_none());

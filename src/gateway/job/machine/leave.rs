@@ -100,7 +100,10 @@ impl<T> Machine<T> {
             self.pauses = Pauses::default();
         }
         match state {
-            JobState::Finding | JobState::Selecting { .. } | JobState::Waiting { .. } => find(),
+            JobState::Finding
+            | JobState::Selecting { .. }
+            | JobState::Waiting { .. }
+            | JobState::Ready { .. } => find(),
             JobState::Starting { .. }
             | JobState::Live(_)
             | JobState::Closing { then: AfterClose::Switch { .. } } => {
@@ -139,6 +142,7 @@ impl<T> Machine<T> {
             (MachineEvent::Closed, AfterClose::Pause { until }) => {
                 (JobState::Waiting { until }, Commands::new())
             }
+            (MachineEvent::Closed, AfterClose::Dark) if self.may_prepare() => find(),
             (MachineEvent::Closed, AfterClose::Dark) => (JobState::Dark, Commands::new()),
             (MachineEvent::CameraBack | MachineEvent::Resume, AfterClose::Dark)
                 if self.may_start() =>

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::leave::{BRIEFLY, SUSPENSION};
-use super::live::LiveJob;
+use super::live::{LiveJob, SPARES_EVERY};
 use super::state::{JobState, Transition, close, find, finish, one};
 use crate::http::Url;
 use crate::job::swap_limit::SwapTiming;
@@ -63,6 +63,24 @@ impl<T> Machine<T> {
             other => answered(&mut selection, other, now),
         }
         self.select(selection, now, jitter)
+    }
+
+    /// Handles `event` while a candidate is ready and no job is wanted.
+    pub(super) fn ready(
+        &mut self,
+        event: MachineEvent<T>,
+        (mut selection, until): (Selection<T>, Instant),
+        now: Instant,
+        jitter: f64,
+    ) -> Transition<T> {
+        match event {
+            MachineEvent::Resume => return self.select(selection, now, jitter),
+            MachineEvent::Timeout if until <= now => return find(),
+            MachineEvent::Stop | MachineEvent::CaptureDone => return finish(Outcome::Done),
+            MachineEvent::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
+            other => answered(&mut selection, other, now),
+        }
+        (JobState::Ready { selection, until }, Commands::new())
     }
 
     pub(super) fn starting(
@@ -137,6 +155,10 @@ impl<T> Machine<T> {
             }
             SelectionStep::Wait(until) => {
                 (JobState::Selecting { selection, until }, Commands::new())
+            }
+            SelectionStep::Try(candidate) if self.stands_by => {
+                selection.put_back(candidate);
+                (JobState::Ready { selection, until: now + SPARES_EVERY }, Commands::new())
             }
             SelectionStep::Try(candidate) => self.start_at(candidate, selection, now),
             SelectionStep::None(none) => self.give_up(Outcome::NoCandidateLeft(none), now, jitter),

@@ -32,6 +32,11 @@ pub(super) enum JobState<T> {
     Waiting {
         until: Instant,
     },
+    /// The best offer of `selection` is used once a job is wanted; at `until` offers are asked for again.
+    Ready {
+        selection: Selection<T>,
+        until: Instant,
+    },
     Dark,
     Ended,
 }
@@ -49,7 +54,7 @@ impl<T> JobState<T> {
             Self::Selecting { until, .. } => Stage::Selecting { until: *until },
             Self::Starting { .. } => Stage::Starting,
             Self::Live(_) => Stage::Live,
-            Self::Dark => Stage::Dark,
+            Self::Dark | Self::Ready { .. } => Stage::Dark,
             Self::Waiting { until } => Stage::Waiting { until: *until },
             Self::Closing {
                 then:
@@ -97,9 +102,10 @@ impl<T> AfterClose<T> {
 /// Closes the job, if one runs, and waits until one may be started.
 pub(super) fn darken<T>(state: JobState<T>) -> Transition<T> {
     match state {
-        JobState::Finding | JobState::Selecting { .. } | JobState::Waiting { .. } => {
-            (JobState::Dark, Commands::new())
-        }
+        JobState::Finding
+        | JobState::Selecting { .. }
+        | JobState::Waiting { .. }
+        | JobState::Ready { .. } => (JobState::Dark, Commands::new()),
         // This also closes a job that was started to take over.
         JobState::Starting { .. }
         | JobState::Live(_)

@@ -433,6 +433,72 @@ fn a_job_that_is_not_wanted_is_closed_and_none_is_started_until_one_is() {
     check(&mut machine, MachineEvent::Stop, now, &[Command::Finish(Outcome::Done)]);
 }
 
+/// A machine that stands by with two good candidates. It has started none.
+fn ready(now: Instant) -> Machine<u32> {
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
+    check(&mut machine, MachineEvent::Standby, now, &[Command::Find]);
+    check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
+    for url in &urls(2) {
+        check(&mut machine, offered(url), now, &[]);
+    }
+    assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, Some(now + SPARES_EVERY)));
+    machine
+}
+
+#[test]
+fn a_job_that_may_be_wanted_at_any_moment_is_started_from_offers_that_were_asked_before() {
+    let now = Instant::now();
+    let mut machine = ready(now);
+    let commands = machine.on(MachineEvent::Resume, at(now, 60), SOME);
+    let [Command::Start(first, 7)] = commands.as_slice() else { panic!("{commands:?}") };
+    // The other candidate is ready too, if the first refuses.
+    let commands = machine.on(refused("full"), at(now, 60), SOME);
+    let [Command::Start(second, 7)] = commands.as_slice() else { panic!("{commands:?}") };
+    assert_ne!(first, second);
+    let started = MachineEvent::Started { has_output: true, has_events: true };
+    check(&mut machine, started, now, &[Command::Run]);
+    // After the job, candidates are asked again.
+    check(&mut machine, MachineEvent::Standby, now, &[Command::Close { for_good: false }]);
+    check(&mut machine, MachineEvent::Closed, now, &[Command::Find]);
+    assert_eq!(machine.stage(), Stage::Dark);
+}
+
+#[test]
+fn offers_of_a_standby_are_renewed_before_they_expire_and_dropped_when_none_is_wanted() {
+    let now = Instant::now();
+    let later = now + SPARES_EVERY;
+    let mut machine = ready(now);
+    check(&mut machine, MachineEvent::Timeout, later, &[Command::Find]);
+    check(&mut machine, found(urls(1)), later, &[Command::Ask(urls(1))]);
+    // The job is wanted before the candidates have answered.
+    check(&mut machine, MachineEvent::Resume, later, &[]);
+    check(&mut machine, offered(&urls(1)[0]), later, &[Command::Start(urls(1).remove(0), 7)]);
+
+    for (event, expected) in [
+        (MachineEvent::Pause, None),
+        (MachineEvent::CameraLost, None),
+        (MachineEvent::Replace(OfferRules::default()), Some(Command::Find)),
+        (MachineEvent::Standby, Some(Command::Find)),
+        (MachineEvent::Stop, Some(Command::Finish(Outcome::Done))),
+        (
+            MachineEvent::CaptureFailed("gone".into()),
+            Some(Command::Finish(Outcome::Capture("gone".into()))),
+        ),
+    ] {
+        let mut machine = ready(now);
+        check(&mut machine, event, now, expected.as_slice());
+    }
+    // Without a camera, nobody is asked.
+    let mut machine = ready(now);
+    check(&mut machine, MachineEvent::CameraLost, now, &[]);
+    check(&mut machine, MachineEvent::Standby, now, &[]);
+    check(&mut machine, MachineEvent::CameraBack, now, &[Command::Find]);
+    // A search without a candidate is repeated, at once if a job is wanted.
+    try_later(&mut machine, MachineEvent::FindFailed(failed("none")), now);
+    assert_eq!(machine.stage(), Stage::Dark);
+    check(&mut machine, MachineEvent::Resume, now, &[Command::Find]);
+}
+
 #[test]
 fn another_configuration_closes_the_job_before_the_next_search() {
     let now = Instant::now();
