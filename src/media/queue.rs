@@ -12,6 +12,16 @@
 //! | is fresh | everything before it is dropped |
 //! | is stale too, or absent | all queued items are dropped, and all up to the next key frame, which is requested |
 //!
+//! Before a job that a motion starts, the queue keeps what led to it ([`Retention`]):
+//!
+//! | full, and the queue | then |
+//! |---|---|
+//! | waits for the motion | its first group of items, from a key frame to the next, is dropped; an only group stays |
+//! | keeps the pre-roll for the reader | the new item is dropped, and all items up to the next key frame |
+//!
+//! A reader gets the pre-roll although it is old. Until the reader has caught up, for [`CATCH_UP`] at most, items may be
+//! older by the age that the pre-roll had.
+//!
 //! So every item that leaves the queue can be decoded, and new video replaces old video: after an outage of a minute,
 //! live video is sent instead of a minute's backlog.
 //!
@@ -24,6 +34,31 @@ use heapless::Deque;
 /// Default of the longest time in the queue. Later, a live picture is useless.
 pub const MAX_LATENCY: Duration = Duration::from_secs(1);
 
+/// The longest time in which a reader catches up with the pre-roll: the pre-roll is 4 s at most, and a link that carries
+/// the video has some of its capacity left.
+const CATCH_UP: Duration = Duration::from_secs(10);
+/// The greatest age of the pre-roll at which a reader begins with it. A job whose start takes longer shows what happens
+/// then. Models take up to 10 s to start.
+const PRE_ROLL_AGE: Duration = Duration::from_secs(15);
+
+/// What a full queue keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retention {
+    /// The newest items: a reader wants what is live.
+    Newest,
+    /// The newest groups: what may turn out to be the pre-roll of a job.
+    Groups,
+    /// The oldest items: the pre-roll, until a reader has begun.
+    PreRoll,
+}
+
+/// The time for which a reader may get older items.
+#[derive(Debug, Clone, Copy)]
+struct CatchUp {
+    extra: Duration,
+    until: Instant,
+}
+
 /// A queue of at most `N` items and a number of bytes.
 #[derive(Debug)]
 pub struct Queue<T, const N: usize> {
@@ -35,6 +70,8 @@ pub struct Queue<T, const N: usize> {
     awaits_key: Option<DropReason>,
     wants_key: bool,
     dropped: Dropped,
+    retention: Retention,
+    catch_up: Option<CatchUp>,
 }
 
 #[derive(Debug)]
@@ -100,6 +137,8 @@ impl<T, const N: usize> Queue<T, N> {
             awaits_key: None,
             wants_key: false,
             dropped: Dropped::default(),
+            retention: Retention::Newest,
+            catch_up: None,
         }
     }
 
@@ -115,9 +154,13 @@ impl<T, const N: usize> Queue<T, N> {
             return;
         }
         if !self.has_room(bytes) {
-            self.drop_to_newest_key(DropReason::Full);
+            match self.retention {
+                Retention::Newest => self.drop_to_newest_key(DropReason::Full),
+                Retention::Groups => while !self.has_room(bytes) && self.drop_first_group() {},
+                Retention::PreRoll => {}
+            }
         }
-        if !self.has_room(bytes) && is_key {
+        if !self.has_room(bytes) && is_key && self.retention != Retention::PreRoll {
             self.clear(DropReason::Full);
         }
         let after_loss = self.awaits_key.is_some();
@@ -133,6 +176,8 @@ impl<T, const N: usize> Queue<T, N> {
 
     /// Takes the first item that is not stale. Call [`Self::take_key_request`] afterwards.
     pub fn pop(&mut self, now: Instant) -> Option<Popped<T>> {
+        let is_near = self.waited(now) <= self.max_latency / 2;
+        let _ = self.catch_up.take_if(|up| is_near || now >= up.until);
         if self.age(now) > self.max_latency {
             self.drop_to_newest_key(DropReason::Stale);
             if self.age(now) > self.max_latency {
@@ -154,6 +199,49 @@ impl<T, const N: usize> Queue<T, N> {
         }
     }
 
+    /// From now on keeps the newest items, up to a whole number of groups, for [`Self::keep_since`]. Call it while there
+    /// is no reader.
+    pub(crate) fn keep_groups(&mut self) {
+        self.retention = Retention::Groups;
+        self.catch_up = None;
+    }
+
+    /// From now on keeps the items from the last key frame before `since` on, until [`Self::begin`]. Does nothing unless
+    /// [`Self::keep_groups`] was called, or if a pre-roll is kept that a reader would still get.
+    pub(crate) fn keep_since(&mut self, since: Instant, now: Instant) {
+        match self.retention {
+            Retention::Newest => return,
+            Retention::PreRoll if self.waited(now) <= PRE_ROLL_AGE => return,
+            Retention::PreRoll | Retention::Groups => self.retention = Retention::PreRoll,
+        }
+        let last_before = |queue: &Self| {
+            let next = queue.waiting.iter().skip(1).find(|entry| entry.is_key);
+            next.is_some_and(|next| next.pushed <= since)
+        };
+        while last_before(self) && self.drop_first_group() {}
+        // What is queued ended before.
+        if self.waiting.back().is_none_or(|last| last.pushed < since) {
+            self.restart();
+        }
+    }
+
+    /// Call when a reader begins: it gets the pre-roll if one is kept, otherwise the newest key frame first.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        let was = std::mem::replace(&mut self.retention, Retention::Newest);
+        self.catch_up = None;
+        let age = self.waited(now);
+        match self.waiting.front_mut() {
+            None => {}
+            Some(first) if was == Retention::PreRoll && first.is_key && age <= PRE_ROLL_AGE => {
+                first.after_loss = true;
+                self.catch_up = Some(CatchUp { extra: age, until: now + CATCH_UP });
+                self.wants_key |= self.awaits_key.is_some();
+            }
+            // Items that waited while there was no reader are old.
+            Some(_) => self.resync(),
+        }
+    }
+
     /// Drops everything queued, and all items up to the next key frame.
     pub fn restart(&mut self) {
         self.clear(DropReason::Resync);
@@ -166,19 +254,20 @@ impl<T, const N: usize> Queue<T, N> {
         std::mem::take(&mut self.wants_key)
     }
 
-    /// Age of the first item; zero if the queue is empty.
+    /// Age of the first item; zero if the queue is empty. While the reader catches up, the age that the pre-roll had is
+    /// not counted.
     pub fn age(&self, now: Instant) -> Duration {
+        let extra = self.catch_up.map_or(Duration::ZERO, |up| up.extra);
+        self.waited(now).saturating_sub(extra)
+    }
+
+    fn waited(&self, now: Instant) -> Duration {
         self.waiting.front().map_or(Duration::ZERO, |first| now.duration_since(first.pushed))
     }
 
     /// Items dropped so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped
-    }
-
-    /// Whether the queue is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -207,6 +296,17 @@ impl<T, const N: usize> Queue<T, N> {
         }
     }
 
+    /// Drops the first items up to the second key frame. Returns false, and drops none, if there is no second one.
+    fn drop_first_group(&mut self) -> bool {
+        let Some(next) = self.waiting.iter().skip(1).position(|entry| entry.is_key) else {
+            return false;
+        };
+        for _ in 0..=next {
+            self.drop_first(DropReason::Resync);
+        }
+        true
+    }
+
     /// Drops everything queued; the next item must be a key frame.
     fn clear(&mut self, reason: DropReason) {
         while !self.waiting.is_empty() {
@@ -227,17 +327,20 @@ mod tests {
     use super::*;
 
     /// Pushes the letters of `pushed` (upper case: key frames) into a queue of 4 items or 40 bytes, 10 bytes each. `<`
-    /// pops an item, `!` resyncs, `.` lets 100 ms pass; items are stale after 250 ms. Compares the items that come out
-    /// at the end, with `/` before an item that follows a gap, and whether a key frame is requested.
+    /// pops an item, `!` resyncs, `.` lets 100 ms pass; items are stale after 250 ms. `(` waits for a motion, `@` keeps
+    /// what came up to 200 ms ago, `)` is the begin of a reader. Compares the items that come out at the end, with `/` before an item that follows a gap, and whether a key frame is requested.
     #[track_caller]
     fn story(pushed: &str, expected: &str, dropped: Dropped, wants_key: bool) {
         let mut queue = Queue::<char, 4>::new(40, Duration::from_millis(250));
-        let mut now = Instant::now();
+        let mut now = Instant::now() + Duration::from_secs(1);
         for item in pushed.chars() {
             match item {
                 '<' => drop(queue.pop(now)),
                 '!' => queue.resync(),
                 '.' => now += Duration::from_millis(100),
+                '(' => queue.keep_groups(),
+                '@' => queue.keep_since(now - Duration::from_millis(200), now),
+                ')' => queue.begin(now),
                 item => queue.push(item, item.is_uppercase(), 10, now),
             }
             assert!(
@@ -253,7 +356,7 @@ mod tests {
         }
         assert_eq!((out.as_str(), queue.dropped()), (expected, dropped));
         assert_eq!((queue.take_key_request(), queue.take_key_request()), (wants_key, false));
-        assert!(queue.is_empty() && queue.age(now).is_zero());
+        assert!(queue.waiting.is_empty() && queue.age(now).is_zero());
     }
 
     #[track_caller]
@@ -320,6 +423,47 @@ mod tests {
         check_stale("A...b", "", 2, true);
         check_stale("A...<bcBd", "/Bd", 3, true);
         check_stale("A<a...<b.B<", "", 2, true);
+    }
+
+    #[test]
+    fn a_reader_begins_with_the_last_key_frame_before_the_motion_although_it_is_old() {
+        check_resync("(Aa.....Bb....b.@Cc)", "/BbbCc", 2, false);
+        check_resync("(Aa.....Bb..C@...c)", "/BbCc", 2, false);
+        check_resync("(A.a..b...@...)", "/Aab", 0, false);
+        // Without a motion, and for a second reader, the newest key frame is the first.
+        check_resync("(AaBb)", "/Bb", 2, false);
+        check_resync("(A.aB@.b)<)", "/Bb", 2, false);
+    }
+
+    #[test]
+    fn a_full_queue_drops_whole_groups_while_it_waits_and_new_items_while_it_keeps_the_pre_roll() {
+        check_resync("(AaBbCc", "BbCc", 2, false);
+        check_resync("(ABCDd@)", "/BCDd", 1, false);
+        let full = |full| Dropped { full, ..Dropped::default() };
+        story("(AaBb@cCdD)<<eE", "Bb/E", full(5), true);
+        story("(AaBb@cC<<", "Bb", full(2), false);
+    }
+
+    #[test]
+    fn an_item_may_be_old_until_the_reader_has_caught_up() {
+        // The pre-roll has waited for 0.5 s: 0.75 s are allowed.
+        check_resync("(A.a.b@...)..<<<", "", 0, false);
+        story("(A@.....)...", "", Dropped { stale: 1, ..Dropped::default() }, true);
+        // After the reader has caught up, it is 0.25 s again.
+        story("(A@.....)<.B<C...", "", Dropped { stale: 1, ..Dropped::default() }, true);
+    }
+
+    #[test]
+    fn a_pre_roll_that_is_too_old_or_ended_before_the_motion_is_not_sent() {
+        check_resync("(Aa.....@", "", 2, true);
+        let now = Instant::now();
+        let mut queue = Queue::<char, 4>::new(40, Duration::from_millis(250));
+        queue.keep_groups();
+        queue.push('A', true, 10, now);
+        queue.keep_since(now, now);
+        queue.push('B', true, 10, now + PRE_ROLL_AGE);
+        queue.begin(now + PRE_ROLL_AGE + Duration::from_millis(1));
+        assert_eq!(queue.pop(now + PRE_ROLL_AGE).map(|popped| popped.item), Some('B'));
     }
 
     #[test]

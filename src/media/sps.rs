@@ -15,12 +15,40 @@ pub(crate) struct Shape {
     pub(crate) is_interlaced: bool,
 }
 
+/// The sequence parameters that the headers of slices depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// The properties of the stream.
+    pub(crate) shape: Shape,
+    /// Whether the colour planes are coded as pictures of their own.
+    pub(crate) has_planes: bool,
+    /// Whether pictures have chroma that is coded with their luma.
+    pub(crate) has_chroma: bool,
+    /// Bits of a frame's number.
+    pub(crate) frame_number_bits: u32,
+    /// How a slice header states the order of pictures.
+    pub(crate) order: PictureOrder,
+}
+
+/// How a slice header states the order in which pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PictureOrder {
+    /// By a count of so many bits.
+    Counted(u32),
+    /// By differences from an expected count.
+    Deltas,
+    /// Not at all.
+    Implied,
+}
+
 /// The profiles whose parameters contain chroma and bit depth (H.264, 7.3.2.1.1).
 const HIGH: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 /// The type of a NAL unit with sequence parameters.
 const SPS: u8 = 7;
 /// The highest `num_ref_frames_in_pic_order_cnt_cycle` (H.264, 7.4.2.1.1).
 const CYCLE: u32 = 255;
+/// The highest `log2_max_frame_num_minus4` and `log2_max_pic_order_cnt_lsb_minus4` (H.264, 7.4.2.1.1).
+const COUNT: u32 = 12;
 /// Maximum macroblocks across or down: 16,384 pixels.
 const MACROBLOCKS: u32 = 1024;
 
@@ -31,29 +59,30 @@ impl Shape {
         starts
             .filter_map(|(at, _)| bytes.get(at + 3..)?.split_first())
             .find(|(header, _)| *header & 0x1f == SPS)
-            .and_then(|(_, parameters)| Self::of_parameters(parameters))
+            .and_then(|(_, parameters)| Sequence::of_parameters(parameters))
+            .map(|sequence| sequence.shape)
     }
+}
 
+impl Sequence {
     /// Reads sequence parameters; `bytes` begin after the header of the NAL unit.
-    fn of_parameters(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of_parameters(bytes: &[u8]) -> Option<Self> {
         let mut bits = Bits::new(bytes);
         let profile = bits.fixed(8)?;
         bits.fixed(16)?; // constraint flags, level_idc
         bits.unsigned()?; // seq_parameter_set_id
-        let (mut chroma, mut is_8_bit) = (1, true);
+        let (mut chroma, mut has_planes, mut is_8_bit) = (1, false, true);
         if HIGH.contains(&profile) {
             chroma = bits.unsigned()?;
-            if chroma == 3 {
-                bits.fixed(1)?; // separate_colour_plane_flag
-            }
+            has_planes = chroma == 3 && bits.flag()?;
             is_8_bit = (bits.unsigned()?, bits.unsigned()?) == (0, 0);
             bits.fixed(1)?; // qpprime_y_zero_transform_bypass_flag
             if bits.fixed(1)? == 1 {
                 bits.skip_scaling(if chroma == 3 { 12 } else { 8 })?;
             }
         }
-        bits.unsigned()?; // log2_max_frame_num_minus4
-        bits.skip_order()?;
+        let frame_number_bits = 4 + Some(bits.unsigned()?).filter(|bits| *bits <= COUNT)?;
+        let order = bits.order()?;
         bits.unsigned()?; // max_num_ref_frames
         bits.fixed(1)?; // gaps_in_frame_num_value_allowed_flag
         let width = bits.macroblocks()?;
@@ -71,12 +100,14 @@ impl Shape {
             across = (bits.unsigned()?.checked_add(bits.unsigned()?)?).checked_mul(unit_x)?;
             down = (bits.unsigned()?.checked_add(bits.unsigned()?)?).checked_mul(unit_y)?;
         }
-        Some(Self {
+        let shape = Shape {
             width: (width * 16).checked_sub(across)?,
             height: (height * 16).checked_sub(down)?,
             is_plain: chroma == 1 && is_8_bit,
             is_interlaced,
-        })
+        };
+        let has_chroma = chroma != 0 && !has_planes;
+        Some(Self { shape, has_planes, has_chroma, frame_number_bits, order })
     }
 }
 
@@ -129,8 +160,13 @@ impl<'a> Bits<'a> {
         Some((1 << zeros | self.fixed(zeros)?) - 1)
     }
 
+    /// Reads a flag.
+    pub(crate) fn flag(&mut self) -> Option<bool> {
+        self.bit().map(|bit| bit == 1)
+    }
+
     /// Reads a signed number in Exp-Golomb code (H.264, 9.1.1).
-    fn signed(&mut self) -> Option<i32> {
+    pub(crate) fn signed(&mut self) -> Option<i32> {
         let code = i32::try_from(self.unsigned()?).ok()?;
         Some(if code % 2 == 0 { -code / 2 } else { (code + 1) / 2 })
     }
@@ -158,22 +194,25 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    /// Skips the fields of the picture order count (from `pic_order_cnt_type` on).
-    fn skip_order(&mut self) -> Option<()> {
+    /// Reads the fields of the picture order count (from `pic_order_cnt_type` on).
+    fn order(&mut self) -> Option<PictureOrder> {
         match self.unsigned()? {
-            0 => drop(self.unsigned()?),
+            0 => {
+                let count = Some(self.unsigned()?).filter(|bits| *bits <= COUNT)?;
+                Some(PictureOrder::Counted(4 + count))
+            }
             1 => {
-                self.fixed(1)?;
+                let is_always_zero = self.flag()?;
                 self.signed()?;
                 self.signed()?;
                 let cycle = self.unsigned()?;
                 for _ in 0..Some(cycle).filter(|cycle| *cycle <= CYCLE)? {
                     self.signed()?;
                 }
+                Some(if is_always_zero { PictureOrder::Implied } else { PictureOrder::Deltas })
             }
-            _ => {}
+            _ => Some(PictureOrder::Implied),
         }
-        Some(())
     }
 }
 

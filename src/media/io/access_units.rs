@@ -11,6 +11,7 @@ mod copies;
 mod feed;
 mod flow;
 mod heard;
+mod moving;
 mod pieces;
 mod sink;
 mod storing;
@@ -31,6 +32,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use heard::Heard;
+use moving::Moving;
 use sink::Sink;
 use storing::Storing;
 use tokio::sync::{Notify, oneshot};
@@ -55,6 +57,7 @@ struct SharedUnits {
     state: Mutex<UnitsState>,
     arrived: Notify,
     came_out: Notify,
+    moved: Notify,
     times_frames: AtomicBool,
     captured: Meter,
     encoded: Meter,
@@ -80,6 +83,8 @@ struct UnitsState {
     copies: Vec<Storing>,
     /// Closed when the previous store has written its last access units; the next store begins after that.
     stored: Option<oneshot::Receiver<()>>,
+    /// Motion in the video, if it is wanted.
+    moving: Option<Moving>,
     /// Viewers, who get the access units too.
     watchers: Watchers,
     /// The numbers of the capture that was opened last, and of the one whose access units are taken.
@@ -127,6 +132,7 @@ impl AccessUnits {
             storing: None,
             copies: Vec::new(),
             stored: None,
+            moving: None,
             watchers: Watchers::default(),
             newest: 0,
             feed: 0,
@@ -140,6 +146,7 @@ impl AccessUnits {
             state: Mutex::new(state),
             arrived: Notify::new(),
             came_out: Notify::new(),
+            moved: Notify::new(),
             times_frames: AtomicBool::new(false),
             captured: Meter::default(),
             encoded: Meter::default(),
@@ -149,21 +156,17 @@ impl AccessUnits {
         }))
     }
 
-    /// The access units as pieces of segments, from the newest key frame on. Use one reader at a time: of two, each
-    /// would get only some of the access units.
+    /// The access units as pieces of segments: from the pre-roll on if one is kept, otherwise from the newest key frame
+    /// on. Use one reader at a time: of two, each would get only some of the access units.
     pub fn pieces(&self) -> SegmentPieces {
-        let mut pieces = SegmentPieces::new(self.clone());
-        {
-            let mut state = self.0.lock();
-            state.reading_since = None;
-            if state.timeline.leave_last_minute() {
-                state.queue.restart();
-            }
+        let pieces = SegmentPieces::new(self.clone());
+        let mut state = self.0.lock();
+        state.reading_since = None;
+        if state.timeline.leave_last_minute() {
+            state.queue.restart();
         }
-        // Access units that waited while there was no reader are old.
-        if !self.0.lock().queue.is_empty() {
-            pieces.resync();
-        }
+        state.queue.begin(Instant::now());
+        drop(state);
         pieces
     }
 
