@@ -56,9 +56,9 @@
 //!
 //! # The loop
 //!
-//! `agent::run` holds one loop over three owners: `Cameras`, `Jobs` and `Clock`. Each has `next()`, which waits for
-//! an event, and `on(event)`, which handles it and returns an event for `job::Machine`. The machine answers with
-//! commands, which the loop gives to the owners.
+//! `agent::run` holds one loop over five owners: `Cameras`, `Jobs`, `Clock`, `MotionWatch` and `Switch`. All but the
+//! last have `next()`, which waits for an event, and `on(event)`, which handles it and returns an event for
+//! `job::Machine`. The machine answers with commands, which the loop gives to the owners.
 //!
 //! # Code map
 //!
@@ -69,7 +69,7 @@
 //! |---|---|---|---|
 //! | `src/resilience` | `resilience` | back-off, faults, stop, throttled log, state files, secrets, sanitizing | all the others |
 //! | `src/mpegts` | `mpegts` | MPEG-TS muxer and reader, pure | sockets, GStreamer |
-//! | `src/media` | `media` | camera to access units to segments; bitrate controller; store; outputs | the network |
+//! | `src/media` | `media` | camera to access units to segments; bitrate controller; motion; store; outputs | the network |
 //! | `src/gateway` | `livepeer_gateway` | a Livepeer client: HTTP, trickle, discovery, trust, sessions, payments, jobs | video, GStreamer, the agent |
 //! | `src/sandbox` | `sandbox` | a Livepeer network in one process (feature `sandbox`) | the agent |
 //! | `src` | `livepeer_edge` | the program: the modules below | – |
@@ -115,6 +115,7 @@
 //! | queue | bound | when full |
 //! |---|---|---|
 //! | access units | [`media::limits::ACCESS_UNITS`], [`media::limits::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
+//! | access units before a motion that starts a job: the pre-roll | the same two | drops the oldest key frame and what follows it, counted |
 //! | access units to the store, and to each output of the input | the same two | drops to the next key frame, counted |
 //! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue of access units; after 5 s the segment fails |
 //! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops up to the next segment, counted |

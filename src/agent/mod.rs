@@ -6,6 +6,7 @@
 //!  jobs    ─┼─▶ LoopEvent ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
 //!  clock   ─┤                                              └─▶ finish
 //!  switch  ─┤
+//!  motion  ─┤
 //!  changes, signals, time ─┘
 //! ```
 //!
@@ -22,6 +23,7 @@ mod event;
 mod jobs;
 mod kept_params;
 mod kept_wish;
+mod motion;
 mod output;
 mod run;
 mod switch;

@@ -7,6 +7,7 @@
 //! | [`Jobs`] | the live job, starts in progress, the search for candidates |
 //! | [`Clock`] | whether this computer's clock is trusted |
 //! | [`Switch`] | whether a job is wanted |
+//! | [`MotionWatch`] | the motion in front of the camera |
 //!
 //! Owners do not know each other: the loop passes on what one of them needs from another.
 //!
@@ -23,6 +24,7 @@ use crate::agent::clock::Clock;
 use crate::agent::control::{Asked, Request};
 use crate::agent::event::{JobsEvent, LoopEvent};
 use crate::agent::jobs::{Jobs, Offered};
+use crate::agent::motion::MotionWatch;
 use crate::agent::switch::Switch;
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
@@ -47,6 +49,7 @@ struct Loop {
     jobs: Jobs,
     clock: Clock,
     switch: Switch,
+    motion: MotionWatch,
     watch: Watch,
     status: Status,
     bus: Bus,
@@ -67,6 +70,7 @@ pub(super) async fn run(
     let Options { media, job, recovery } = options;
     bus.publish(|| Kind::Started { version: env!("CARGO_PKG_VERSION") });
     let rules = job.rules;
+    let motion = MotionWatch::new(media.motion, units.clone(), bus.clone());
     let cameras = Cameras::new(capture, media, recovery, (units.clone(), bus.clone()), now);
     let (machine, first) = if cameras.are_lost() {
         (Machine::without_camera(rules, recovery, cameras.hold(), now), Commands::new())
@@ -85,6 +89,7 @@ pub(super) async fn run(
         jobs,
         clock,
         switch,
+        motion,
         watch,
         status,
         bus,
@@ -140,6 +145,7 @@ impl Loop {
                 event = self.jobs.next() => LoopEvent::Jobs(Box::new(event)),
                 event = self.cameras.next() => LoopEvent::Cameras(Box::new(event)),
                 sample = self.clock.next() => LoopEvent::Clock(sample),
+                news = self.motion.next() => LoopEvent::Motion(news),
                 change = changed(&mut self.changes) => LoopEvent::Change(change),
                 () = sleep_until(Some(reading)), if is_live => LoopEvent::Reading,
                 () = sleep_until(self.machine.poll_timeout()) => LoopEvent::Timeout,
@@ -180,6 +186,12 @@ impl Loop {
                 self.jobs.on(*event, !self.cameras.are_lost(), now)
             }
             LoopEvent::Clock(sample) => self.clock.on(sample),
+            LoopEvent::Motion(news) => {
+                if self.motion.on(news) {
+                    self.switch.on_motion(now);
+                }
+                None
+            }
             // Either is handled after every event.
             LoopEvent::Wanted | LoopEvent::Watchdog => None,
         }
@@ -194,6 +206,7 @@ impl Loop {
             }
             Change::Control(Asked(request)) => self.request(request, now),
             Change::Media(media) => {
+                self.motion.set_options(media.motion);
                 self.cameras.set_options(*media, now);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
                 Some(job::MachineEvent::Hold(self.cameras.hold()))
@@ -311,19 +324,26 @@ impl Loop {
             }
             (false, true) => Some(job::MachineEvent::CameraBack),
             (true, true) | (false, false) => {
-                match (self.switch.judge(Instant::now()), self.machine.is_paused()) {
-                    (false, false) => Some(self.pause()),
-                    (true, true) => Some(job::MachineEvent::Resume),
-                    (true, false) | (false, true) => None,
+                let is_wanted = self.switch.judge(Instant::now());
+                let is_paused = self.machine.is_paused();
+                let differs = self.switch.awaits_motion() != self.machine.stands_by();
+                match is_wanted {
+                    true => is_paused.then_some(job::MachineEvent::Resume),
+                    false => (!is_paused || differs).then(|| self.pause()),
                 }
             }
         }
     }
 
-    /// Ends all requests to other computers, and lets the camera go on. Returns the event to report to the machine.
+    /// Lets the camera go on without a job. Ends all requests to other computers, unless a motion may want a job at any
+    /// moment: then its start is prepared. Returns the event to report to the machine.
     fn pause(&mut self) -> job::MachineEvent<Offered> {
-        self.jobs.end_search();
         self.cameras.play_without_job();
+        if self.switch.awaits_motion() {
+            self.motion.await_motion();
+            return job::MachineEvent::Standby;
+        }
+        self.jobs.end_search();
         job::MachineEvent::Pause
     }
 
@@ -335,6 +355,7 @@ impl Loop {
             is_held: self.machine.held_until().is_some(),
             host: reports.host(),
             unwanted: self.switch.unwanted(),
+            motion: self.motion.facts(),
             no_job: reports.no_job_reason().clone(),
             camera: self.cameras.facts(),
             clock: self.clock.facts(),

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::agent::STORE_TIME;
 use crate::agent::control::JobAnswer;
 use crate::agent::kept_wish::KeptWish;
-use crate::agent::wanted::{Held, Hold, JobWish, Verdict, Wanted, WantedOptions};
+use crate::agent::wanted::{Held, Hold, JobWish, Obstacle, Verdict, Wanted, WantedOptions};
 use crate::events::{Bus, Kind};
 use crate::status::Unwanted;
 
@@ -52,6 +52,11 @@ impl Switch {
             }
         }
         is_wanted
+    }
+
+    /// Whether only a motion is missing for a job to be wanted.
+    pub(super) fn awaits_motion(&self) -> bool {
+        self.verdict == Verdict::Unwanted(Obstacle::Motion)
     }
 
     /// When to call [`Switch::judge`] without an event.

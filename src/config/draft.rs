@@ -270,6 +270,7 @@ impl Draft {
                     on_camera_loss: self.on_camera_loss,
                     store: self.store.finish(),
                     records: false,
+                    motion: None,
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,

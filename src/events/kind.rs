@@ -74,6 +74,13 @@ pub enum Kind {
         /// Milliseconds since it was lost.
         after_ms: u64,
     },
+    /// Something moves in front of the camera.
+    Motion,
+    /// Nothing moves any more.
+    MotionEnded {
+        /// Milliseconds for which something moved.
+        after_ms: u64,
+    },
     /// No video gets through to the orchestrator.
     UplinkTrouble {
         /// The host and port of the orchestrator.
@@ -151,6 +158,8 @@ impl Kind {
             Self::JobNotWanted { .. } => "job_not_wanted",
             Self::CameraLost { .. } => "camera_lost",
             Self::CameraBack { .. } => "camera_back",
+            Self::Motion => "motion",
+            Self::MotionEnded { .. } => "motion_ended",
             Self::UplinkTrouble { .. } => "uplink_trouble",
             Self::UplinkWorks => "uplink_works",
             Self::PaymentTrouble { .. } => "payment_trouble",
@@ -226,6 +235,8 @@ pub const TYPES: &[Type] = &[
     ),
     row("camera_lost", "the source gives no video", &[REASON]),
     row("camera_back", "the source gives video again", &[("after_ms", "since it was lost")]),
+    row("motion", "something moves in front of the camera", &[]),
+    row("motion_ended", "nothing moves any more", &[("after_ms", "for which something moved")]),
     row("uplink_trouble", "no video gets through", &[("at", "host and port")]),
     row("uplink_works", "video gets through again", &[]),
     row(
@@ -280,7 +291,9 @@ mod tests {
             Kind::JobWanted { .. } => Kind::JobNotWanted { reason: text() },
             Kind::JobNotWanted { .. } => Kind::CameraLost { reason: text() },
             Kind::CameraLost { .. } => Kind::CameraBack { after_ms: 7 },
-            Kind::CameraBack { .. } => Kind::UplinkTrouble { at: text() },
+            Kind::CameraBack { .. } => Kind::Motion,
+            Kind::Motion => Kind::MotionEnded { after_ms: 7 },
+            Kind::MotionEnded { .. } => Kind::UplinkTrouble { at: text() },
             Kind::UplinkTrouble { .. } => Kind::UplinkWorks,
             Kind::UplinkWorks => Kind::PaymentTrouble { reason: text(), paid_for_s: None },
             Kind::PaymentTrouble { .. } => Kind::PaymentWorks,

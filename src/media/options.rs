@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mpegts::AudioCodec;
 
+use crate::motion::MotionOptions;
 use crate::queue::MAX_LATENCY;
 use crate::rate::Bounds;
 use crate::store::Store;
@@ -37,6 +38,8 @@ pub struct Options {
     pub store: Option<Store>,
     /// Whether outputs get the input, so that the camera plays without a job.
     pub records: bool,
+    /// How motion is noticed; `None` does not look for it.
+    pub motion: Option<MotionOptions>,
     /// Directory for the results of encoder trials; without it encoders are tried at each start.
     pub state_directory: Option<PathBuf>,
 }

@@ -427,12 +427,12 @@ mod tests {
 
     #[test]
     fn a_reader_begins_with_the_last_key_frame_before_the_motion_although_it_is_old() {
-        check_resync("(Aa.....Bb....b.@Cc)", "/BbbCc", 2, false);
+        check_resync("(Aa.....Bb....b.@C)", "/BbbC", 2, false);
         check_resync("(Aa.....Bb..C@...c)", "/BbCc", 2, false);
-        check_resync("(A.a..b...@...)", "/Aab", 0, false);
+        check_resync("(A.a....b.@...)", "/Aab", 0, false);
         // Without a motion, and for a second reader, the newest key frame is the first.
         check_resync("(AaBb)", "/Bb", 2, false);
-        check_resync("(A.aB@.b)<)", "/Bb", 2, false);
+        check_resync("(A.aB@.b)<)", "/Bb", 1, false);
     }
 
     #[test]

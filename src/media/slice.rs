@@ -227,7 +227,8 @@ fn skip_weights(bits: &mut Bits<'_>, lists: &[u32], has_chroma: bool) -> Option<
     for last in lists {
         for _ in 0..=Some(*last).filter(|last| *last < REFERENCES)? {
             if bits.flag()? {
-                (bits.signed()?, bits.signed()?);
+                bits.signed()?;
+                bits.signed()?;
             }
             if has_chroma && bits.flag()? {
                 for _ in 0..4 {
@@ -322,6 +323,20 @@ mod tests {
         assert_eq!(quantisers.on_access_unit(&picture).value, Some(30));
         let _ = quantisers.on_access_unit(&unit("68ff"));
         assert_eq!(quantisers.on_access_unit(&picture).value, None);
+    }
+
+    #[test]
+    fn damaged_bytes_end_no_program() {
+        let picture = unit("419a21638881d94075058076051fc81b9788076e310c0130");
+        let whole = [unit(WEIGHTS[0]), unit(WEIGHTS[1]), picture].concat();
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                let value = Quantisers::default().on_access_unit(&bytes).value;
+                assert!(value.is_none_or(|value| value <= 51));
+            }
+        }
     }
 
     #[test]

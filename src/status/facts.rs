@@ -50,6 +50,8 @@ pub struct AgentFacts {
     pub(crate) host: String,
     /// Why no job is wanted; `None` if a job is wanted.
     pub(crate) unwanted: Option<Unwanted>,
+    /// The motion in front of the camera; `None` while it is not looked for.
+    pub(crate) motion: Option<MotionFacts>,
     /// The last reason for which no job ran.
     pub(crate) no_job: NoJob,
     /// The camera.
@@ -65,6 +67,7 @@ impl Default for AgentFacts {
             is_held: false,
             host: String::new(),
             unwanted: None,
+            motion: None,
             no_job: NoJob::default(),
             camera: CameraFacts::Opening,
             clock: ClockFacts::Trusted,
@@ -81,6 +84,15 @@ pub(crate) struct Unwanted {
     pub(crate) advice: &'static str,
     /// Since when no job is wanted for this reason.
     pub(crate) since: Instant,
+}
+
+/// The motion in front of the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct MotionFacts {
+    /// Since when something moves; `None` while nothing does.
+    pub(crate) since: Option<Instant>,
+    /// Motions since the start of the program.
+    pub(crate) count: u64,
 }
 
 /// Why no job runs.

@@ -58,6 +58,11 @@ fn capture(report: &StatusReport, text: &mut Text) {
     text.counter("camera_frames_total", "Frames that went into the encoder.", camera.frames);
     text.gauge("camera_frames_per_second", "Frames that go into the encoder.", camera.fps);
     text.counter("camera_losses_total", "How often the camera was lost.", camera.losses);
+    if let Some(moving) = camera.moving {
+        let moving = f64::from(u8::from(moving));
+        text.gauge("motion", "1 while something moves in front of the camera, else 0.", moving);
+        text.counter("motions_total", "Motions in front of the camera.", camera.motions);
+    }
     text.counter("encoder_frames_total", "Frames that came out of the encoder.", encoder.frames);
     text.gauge("encoder_frames_per_second", "Frames that come out of the encoder.", encoder.fps);
     text.optional(

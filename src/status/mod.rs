@@ -39,7 +39,7 @@ pub use cells::{Payments, Returned, StatusText};
 pub use chain::{LinkName, LinkState};
 pub use device::Throttling;
 pub use facts::AgentFacts;
-pub(crate) use facts::{CameraFacts, ClockFacts, NoJob, Unwanted};
+pub(crate) use facts::{CameraFacts, ClockFacts, MotionFacts, NoJob, Unwanted};
 pub use identity::{Identity, StatusOptions};
 pub(crate) use identity::{checked_labels, checked_name};
 pub use latency::Latency;

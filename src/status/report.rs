@@ -91,6 +91,10 @@ pub struct Camera {
     pub fps: f64,
     /// How often the camera was lost.
     pub losses: u64,
+    /// Whether something moves; `null` while motion is not looked for.
+    pub moving: Option<bool>,
+    /// Motions since the start of the program.
+    pub motions: u64,
 }
 
 /// The encoder.

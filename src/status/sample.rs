@@ -31,6 +31,7 @@ pub(super) fn facts(now: Instant) -> Facts {
             is_held: false,
             host: "o.example:8935".to_owned(),
             unwanted: None,
+            motion: Some(super::MotionFacts { since: None, count: 3 }),
             no_job: NoJob::default(),
             camera: CameraFacts::Playing(minute),
             clock: super::ClockFacts::Trusted,

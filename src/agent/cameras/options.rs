@@ -13,6 +13,7 @@ pub(super) fn is_same_camera(old: &Options, new: &Options) -> bool {
         on_camera_loss: new.on_camera_loss,
         store: new.store.clone(),
         records: new.records,
+        motion: new.motion,
         ..old.clone()
     };
     changed == *new

@@ -229,6 +229,11 @@ impl<T> Machine<T> {
         self.is_paused
     }
 
+    /// Whether candidates are prepared while no job is wanted.
+    pub fn stands_by(&self) -> bool {
+        self.stands_by
+    }
+
     /// Whether a job may be started: the camera is there, and a job is wanted.
     fn may_start(&self) -> bool {
         !self.is_without_camera() && !self.is_paused

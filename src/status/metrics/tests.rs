@@ -29,6 +29,8 @@ fn figures_are_where_they_belong() {
     for line in [
         "livepeer_edge_ready{instance=\"pi\",site=\"roof\"} 1",
         "livepeer_edge_camera_frames_total{instance=\"pi\",site=\"roof\"} 1440",
+        "livepeer_edge_motion{instance=\"pi\",site=\"roof\"} 0",
+        "livepeer_edge_motions_total{instance=\"pi\",site=\"roof\"} 3",
         "livepeer_edge_link_state{instance=\"pi\",site=\"roof\",link=\"camera\",state=\"ok\"} 1",
         "livepeer_edge_link_state{instance=\"pi\",site=\"roof\",link=\"camera\",state=\"failed\"} 0",
         "livepeer_edge_round_trip_seconds_bucket{instance=\"pi\",site=\"roof\",le=\"0.256\"} 3",
@@ -47,8 +49,9 @@ fn what_is_not_known_is_left_out() {
     report.payment.is_paid = false;
     report.round_trip = None;
     report.device.temperature = None;
+    report.camera.moving = None;
     let text = metrics(&report);
-    for name in ["wei", "payment", "round_trip_seconds", "device_"] {
+    for name in ["wei", "payment", "round_trip_seconds", "device_", "motion"] {
         assert!(!text.contains(&format!("livepeer_edge_{name}")), "{name} is in:\n{text}");
     }
 }

@@ -87,6 +87,8 @@ impl Camera {
             frames: facts.captured.count,
             fps: rounded(facts.captured.per_second),
             losses: facts.returned.camera_losses,
+            moving: facts.agent.motion.map(|motion| motion.since.is_some()),
+            motions: facts.agent.motion.map_or(0, |motion| motion.count),
         }
     }
 }

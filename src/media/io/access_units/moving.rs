@@ -12,7 +12,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use heapless::Deque;
 
-use super::{AccessUnits, Shared};
+use super::{AccessUnits, SharedUnits};
 use crate::motion::grid::{self, Grid};
 use crate::motion::{Motion, MotionNews, MotionOptions, PICTURE_EVERY};
 
@@ -58,7 +58,7 @@ impl AccessUnits {
     }
 }
 
-impl Shared {
+impl SharedUnits {
     /// Takes a picture that enters the encoder `now`, if one is wanted. `number` is that of its capture.
     pub(super) fn on_picture(
         &self,
