@@ -1,5 +1,5 @@
 //! Tools for a program that runs unattended: back-off, faults, a stop signal, bounded waits, throttled logs, meters
-//! and histograms, state files that survive a power cut, times in UTC, secrets that are never printed, and sanitizing of
+//! and histograms, state files and ledgers that survive a power cut, times in UTC, secrets that are never printed, and sanitizing of
 //! a peer's text.
 //!
 //! Does not: depend on video or on the network's protocol.
@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod fault;
 pub mod fingerprint;
 pub mod histogram;
+pub mod ledger;
 pub mod log_throttle;
 pub mod meter;
 pub mod sanitize;
