@@ -111,6 +111,8 @@ pub struct Setting {
 #[derive(Debug, Clone)]
 pub struct Controller {
     bounds: Bounds,
+    /// The highest bitrate that the caller allows for now.
+    limit: u32,
     ladder: Ladder,
     readings: Readings,
     /// Estimate of the link's capacity in bits per second: its delivery rate when it was last congested.
@@ -142,6 +144,7 @@ impl Controller {
         let first = f64::from(start);
         Self {
             bounds,
+            limit: u32::MAX,
             ladder: Ladder::below(full),
             readings: Readings::default(),
             capacity: first,
@@ -153,6 +156,16 @@ impl Controller {
             setting: Setting { bitrate: start, picture: full },
             set_at: None,
         }
+    }
+
+    /// Limits the bitrate until the next call; `None` for the bounds alone. A limit below the lowest bitrate counts as that.
+    pub fn set_limit(&mut self, limit: Option<u32>) {
+        self.limit = limit.unwrap_or(u32::MAX);
+    }
+
+    /// The highest bitrate for now.
+    fn max(&self) -> u32 {
+        self.bounds.max.min(self.limit).max(self.bounds.min)
     }
 
     /// The present target for the encoder.
@@ -297,16 +310,18 @@ impl Controller {
 
     /// `bitrate` limited to the bounds. Unlike `clamp` this cannot panic where the bounds contradict each other.
     fn within(&self, bitrate: f64) -> f64 {
-        bitrate.min(f64::from(self.bounds.max)).max(f64::from(self.bounds.min))
+        bitrate.min(f64::from(self.max())).max(f64::from(self.bounds.min))
     }
 
     /// The setting, if it differs enough from the encoder's present one.
     fn changed_setting(&mut self, now: Instant) -> Option<Setting> {
+        // The limit may have been lowered since the bitrate was set.
+        self.bitrate = self.within(self.bitrate);
         let is_new_picture = self.ladder.on_bitrate(self.bitrate, now);
         let bitrate = whole(self.bitrate);
         let current = f64::from(self.setting.bitrate);
         let change = (self.bitrate - current) / current.max(1.0);
-        let at_bound = bitrate == self.bounds.max || bitrate == self.bounds.min;
+        let at_bound = bitrate == self.max() || bitrate == self.bounds.min;
         let is_significant =
             change.abs() >= MIN_CHANGE || at_bound && bitrate != self.setting.bitrate;
         let may_rise = self.set_at.is_none_or(|at| now.duration_since(at) >= RAISE_INTERVAL);
@@ -378,6 +393,20 @@ mod tests {
     fn a_wide_link_leaves_the_bitrate_alone() {
         assert_eq!(TestRun::new().read(60, 0, 2000), 2000);
         assert_eq!(TestRun::new().read(60, 40, 2000), 2000);
+    }
+
+    #[test]
+    fn a_limit_holds_until_it_is_lifted_but_not_below_the_lowest_bitrate() {
+        let mut run = TestRun::new();
+        assert_eq!(run.read(10, 0, 2000), 2000);
+        run.controller.set_limit(Some(600_000));
+        assert_eq!(run.read(1, 0, 2000), 600);
+        assert_eq!(run.read(60, 0, 600), 600);
+        assert_eq!(run.controller.setting().picture.fps, 15);
+        run.controller.set_limit(Some(1));
+        assert_eq!(run.read(1, 0, 600), 100);
+        run.controller.set_limit(None);
+        assert!(run.read(60, 0, 2000) > 1900);
     }
 
     #[test]
