@@ -50,9 +50,11 @@
 //! 3. `agent::jobs::parts` takes the started job's `JobPayments` and runs them as a task.
 //! 4. `payment::io::payer` waits until `payment::schedule` says that a payment is due and media has flowed.
 //! 5. `payment::session` builds the request to the signer from the orchestrator's terms and the signer's last state.
-//! 6. `payment::io::signers` asks the signers in turn, each only when its `payment::gate` allows.
-//! 7. `payment::io::payer` sends the signed tickets to the orchestrator; the answer renews the terms.
-//! 8. Each turn is reported to `agent::jobs::losses`: go on, try later, or leave the orchestrator.
+//! 6. `payment::io::signers` asks `budget::io::Purse` for an admission, and the signers in turn, each only when its
+//!    `payment::gate` allows.
+//! 7. `budget::io::Purse` counts the payment, and `resilience::ledger` says what must be on the disk before it is sent.
+//! 8. `payment::io::payer` sends the signed tickets to the orchestrator; the answer renews the terms.
+//! 9. Each turn is reported to `agent::jobs::losses`: go on, try later, or leave the orchestrator.
 //!
 //! # The loop
 //!
@@ -67,7 +69,7 @@
 //!
 //! | folder | crate | what it contains | what it must not import |
 //! |---|---|---|---|
-//! | `src/resilience` | `resilience` | back-off, faults, stop, throttled log, state files, secrets, sanitizing | all the others |
+//! | `src/resilience` | `resilience` | back-off, faults, stop, throttled log, state files, ledgers, secrets, sanitizing | all the others |
 //! | `src/mpegts` | `mpegts` | MPEG-TS muxer and reader, pure | sockets, GStreamer |
 //! | `src/media` | `media` | camera to access units to segments; bitrate controller; motion; store; outputs | the network |
 //! | `src/gateway` | `livepeer_gateway` | a Livepeer client: HTTP, trickle, discovery, trust, sessions, payments, jobs | video, GStreamer, the agent |

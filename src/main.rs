@@ -54,6 +54,9 @@ fn start() -> Result<(), Error> {
         Command::Trust { forget, settings } => {
             cli::trust(&configure(&settings, Purpose::Local)?, forget.as_deref())?;
         }
+        Command::Spend { json, settings } => {
+            cli::spend(&configure(&settings, Purpose::Local)?, &settings, json)?;
+        }
         Command::Ask { question, settings } => {
             cli::ask(&configure(&settings, Purpose::Local)?, &settings, &question)?;
         }

@@ -307,7 +307,7 @@ kind = \"test\"
         "camera.toml:9: video.colour: no such key; known: video.width, video.height, video.fps, \
          video.bitrate, video.min-bitrate, video.max-bitrate, video.max-latency, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
-        "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, orchestrator, job, \
+        "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, network, orchestrator, job, \
          access, discovery, signer, services, payment, runner, output, store, status, log, state, api, mqtt, events",
         "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
         "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",

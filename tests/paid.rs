@@ -1,4 +1,4 @@
-//! Paid jobs: the built program against the sandbox's signer, and its orchestrators and runners that demand payment.
+//! Paid jobs and budgets: the built program against the sandbox's signer, and its orchestrators and runners that demand payment.
 //!
 //! Does not: test the schedule for each status; the unit tests of `payment::schedule` do.
 #![cfg(feature = "sandbox")]
@@ -11,6 +11,7 @@
 
 mod edge;
 
+use std::path::Path;
 use std::time::Duration;
 
 use edge::{Edge, SMALL};
@@ -19,6 +20,7 @@ use sandbox::{
     CallFailure, Credential, Endpoint, Failure, Handle, Options, Record, Request, RunnerOptions,
     Sandbox, SignerOptions, StartFailure, Target, Timings,
 };
+use serde_json::Value;
 
 /// The time limit of each wait.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -122,7 +124,7 @@ async fn starts_that_fail_after_their_payment_are_paid_only_a_few_times() {
 async fn refused_parameters_are_not_sent_again() {
     let place = sandbox(|_| {});
     place.once(Failure::Start(StartFailure::refused_params()));
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused-params.toml");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused-params.toml");
     let write = |prompt: &str| {
         std::fs::write(&file, format!("[job]\nparams = {{ prompt = \"{prompt}\" }}\n")).unwrap();
     };
@@ -302,4 +304,151 @@ async fn the_pause_that_a_signer_requests_also_applies_to_its_discovery_list() {
     edge.hear("limits the rate of requests");
     assert_eq!(calls(&sandbox), [1, 1, 1]);
     stop(edge);
+}
+
+/// Runs a job with this state directory and these arguments.
+fn run_in(state: &Path, at: &Handle, more: &[&str]) -> Edge {
+    let (url, signer) = (at.url(), at.signer_url().unwrap());
+    let mut arguments = vec!["run", "--orchestrator.urls", &url, "--signer.urls", &signer];
+    arguments.extend(["--signer.headers", r#"{"Authorization":"env:SIGNER_KEY"}"#]);
+    arguments.extend(["--job.model", "any"]);
+    arguments.extend(SMALL);
+    arguments.extend(more);
+    let environment = [("SIGNER_KEY", SECRET), ("STATE_DIRECTORY", state.to_str().unwrap())];
+    Edge::start_with(&arguments, &environment)
+}
+
+/// Runs another command with this state directory, and returns what it prints.
+fn command_in(state: &Path, arguments: &[&str]) -> String {
+    let environment = [("STATE_DIRECTORY", state.to_str().unwrap())];
+    let ended = Edge::start_with(arguments, &environment).end().with_code(0);
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// What was paid this month by the agent's own count: for the orchestrators, and what a crash left reserved.
+fn spent_in(state: &Path) -> (u128, u128) {
+    let json: Value = serde_json::from_str(&command_in(state, &["spend", "--json"])).unwrap();
+    let wei = |part: &Value| part["month"]["wei"].as_str().unwrap().parse::<u128>().unwrap();
+    let items = json["items"].as_array().unwrap();
+    let reserved: u128 = items.iter().filter(|item| item["reserved"] == true).map(wei).sum();
+    (wei(&json) - reserved, reserved)
+}
+
+#[tokio::test]
+async fn what_was_paid_is_kept_over_restarts_and_crashes() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("spend"));
+    let live = async |jobs: u64| {
+        let is_live = |record: &Record| record.counters.jobs == jobs;
+        assert!(sandbox.until(LIMIT, is_live).await);
+        let before = sandbox.counters().segments;
+        assert!(sandbox.until(LIMIT, |record| record.counters.segments > before).await);
+    };
+    for run in 1..=2 {
+        let edge = run_in(&state, &sandbox, &[]);
+        live(run).await;
+        stop(edge);
+        assert_eq!(spent_in(&state), (sandbox.ledger().paid(), 0), "to the wei");
+    }
+    let edge = run_in(&state, &sandbox, &[]);
+    live(3).await;
+    edge.signal("KILL");
+    let _ = edge.end();
+    let (counted, reserved) = spent_in(&state);
+    let paid = sandbox.ledger().paid();
+    assert!(counted <= paid && paid <= counted + reserved, "{counted} {paid} {reserved}");
+    let table = command_in(&state, &["spend"]);
+    let row = table.lines().find(|line| line.starts_with("127.0.0.1:")).unwrap();
+    assert!(row.contains("any") && table.contains("reserved"), "{table}");
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[test]
+fn what_was_paid_is_shown_from_the_file() {
+    let state = edge::temporary("no-spend");
+    let table = command_in(&state, &["spend", "--payment.budget", "7 wei per day"]);
+    assert!(table.ends_with("budget: 7 wei per day; 0 wei spent, 7 wei left\n"), "{table}");
+    std::fs::create_dir_all(state.join("spend")).unwrap();
+    let environment = [("STATE_DIRECTORY", state.to_str().unwrap())];
+    let ended = Edge::start_with(&["spend"], &environment).end().with_code(1);
+    assert!(ended.error().contains("cannot be read"), "{}", ended.stderr);
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[tokio::test]
+async fn a_spent_budget_ends_the_job_until_an_addition_also_over_a_restart() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("budget"));
+    let budget = ["--payment.budget", "1 wei per month", "--events.stdout", "true"];
+    let mut edge = run_in(&state, &sandbox, &budget);
+    edge.hear("the budget of 1 wei per month is spent");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 1).await);
+    until_no_job(&sandbox).await;
+    assert_eq!(sandbox.ledger().payments(), 1, "exceeded by one payment");
+    stop(edge);
+    let mut edge = run_in(&state, &sandbox, &budget);
+    edge.hear("the budget of 1 wei per month is spent");
+    until_status(&state, "the budget of 1 wei per month is spent").await;
+    let said = command_in(&state, &["budget", "add", "1ETH"]);
+    assert!(said.contains(" of 1.000000000000000001 ETH spent in this month, "), "{said}");
+    edge.hear("the budget has something left again");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 2).await);
+    edge.signal("TERM");
+    let ended = edge.end().with_code(0);
+    let events = String::from_utf8(ended.stdout).unwrap();
+    for event in ["budget_spent", "budget_open"] {
+        assert!(events.contains(&format!("\"type\":\"{event}\"")), "{event} in {events}");
+    }
+    assert_eq!(spent_in(&state), (sandbox.ledger().paid(), 0), "to the wei");
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+/// Waits until the status contains this text.
+async fn until_status(state: &Path, text: &str) {
+    let by = std::time::Instant::now() + LIMIT;
+    loop {
+        let status = command_in(state, &["status"]);
+        if status.contains(text) {
+            return;
+        }
+        assert!(std::time::Instant::now() < by, "{text}: {status}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until the sandbox has no open account.
+async fn until_no_job(sandbox: &Handle) {
+    let by = std::time::Instant::now() + LIMIT;
+    while sandbox.ledger().open() > 0 {
+        assert!(std::time::Instant::now() < by, "the job is not closed: {:?}", sandbox.ledger());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_spent_data_budget_pauses_the_job_until_an_addition() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("data"));
+    let mut edge = run_in(&state, &sandbox, &["--network.budget", "30 kB per month"]);
+    edge.hear("the budget of 30 kB per month is spent");
+    until_no_job(&sandbox).await;
+    let jobs = sandbox.counters().jobs;
+    let said = command_in(&state, &["budget", "add", "1GB"]);
+    assert!(said.contains("of 1 GB spent in this month"), "{said}");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs > jobs).await);
+    stop(edge);
+    let kept = std::fs::read_to_string(state.join("data")).unwrap();
+    assert!(kept.contains("\tlivepeer-edge\tsent\t"), "{kept}");
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[tokio::test]
+async fn a_price_that_spends_the_budget_early_is_said_early() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("short"));
+    // An hour costs 3600 · 10 · 1280 · 720 · 30 wei, so half a minute is left after the first payment of a minute.
+    let budget = ["--payment.budget", "25000000000 wei per month"];
+    let mut edge = run_in(&state, &sandbox, &budget);
+    let said = edge.hear("the budget of 25000000000 wei per month lasts until ");
+    assert!(said.starts_with("WARN"), "{said}");
+    until_status(&state, "the budget lasts until ").await;
+    edge.hear("80 % of the budget of 25000000000 wei per month is spent; ");
+    stop(edge);
+    std::fs::remove_dir_all(state).unwrap();
 }

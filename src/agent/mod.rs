@@ -26,8 +26,11 @@ mod kept_wish;
 mod motion;
 mod output;
 mod run;
+mod spending;
 mod switch;
 mod systemd;
+mod traffic;
+mod traffic_budget;
 mod wait;
 mod wanted;
 
@@ -39,6 +42,8 @@ pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use kept_params::KeptParams;
 pub use kept_wish::KeptWish;
 pub use output::{Attached, Outputs};
+pub use spending::follow_budget;
+pub use traffic_budget::{Interfaces, Steered, follow_data};
 pub use wanted::{Held, Hold, JobWish, LINGER, WantedOptions, When};
 
 use std::sync::Arc;
@@ -87,6 +92,8 @@ pub enum Change {
     Recovery(Recovery),
     /// When a job is wanted.
     Wanted(WantedOptions),
+    /// The highest bitrate for now, where the encoder's can be set; `None` for the configuration's alone.
+    BitrateLimit(Option<u32>),
     /// New outputs, in place of those of the configuration; attached outputs stay.
     Outputs(Vec<Box<dyn SegmentSink>>),
 }
@@ -126,6 +133,7 @@ impl std::fmt::Debug for Change {
             Self::Recovery(_) => "recovery",
             Self::Wanted(_) => "when a job is wanted",
             Self::Outputs(_) => "outputs",
+            Self::BitrateLimit(_) => "bitrate limit",
         })
     }
 }

@@ -219,6 +219,10 @@ impl Loop {
                 self.switch.set_options(options);
                 None
             }
+            Change::BitrateLimit(limit) => {
+                self.cameras.set_bitrate_limit(limit);
+                None
+            }
             Change::Outputs(outputs) => {
                 self.jobs.set_outputs(outputs);
                 None

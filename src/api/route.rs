@@ -13,6 +13,8 @@
 //! | `/events` | GET, HEAD | events from now on, as server-sent events |
 //! | `/params` | GET, HEAD | the parameters of the job |
 //! | `/params?mode=merge\|replace` | POST | changes them by a JSON object; merges if no mode is named |
+//! | `/budget` | GET, HEAD | the budgets of payments and traffic, and what is spent of them |
+//! | `/budget` | POST | adds an amount to one of them for the present period: `{"add": "20000 wei"}` or `{"add": "1 GB"}` |
 //! | `/restart` | POST | closes the job and starts another one |
 //! | `/openapi.json` | GET, HEAD | this table, for programs |
 //!
@@ -75,6 +77,10 @@ pub(super) enum Route {
     Params,
     /// A change of the parameters.
     Change(Edit),
+    /// The budgets of payments and traffic.
+    Budget,
+    /// An addition to one of them.
+    AddToBudget,
     /// A new job.
     Restart,
     /// A file of the page.
@@ -99,13 +105,15 @@ impl Route {
             "/events" => Self::Events,
             "/params" if *method == Method::POST => return edit(query).map(Self::Change),
             "/params" => Self::Params,
+            "/budget" if *method == Method::POST => return Ok(Self::AddToBudget),
+            "/budget" => Self::Budget,
             "/restart" if *method == Method::POST => return Ok(Self::Restart),
             "/restart" => return Err(Refusal::Method(POST)),
             path => Self::Page(page::file(path).ok_or(Refusal::NotFound)?),
         };
         match *method {
             Method::GET | Method::HEAD => Ok(route),
-            _ if route == Self::Params => Err(Refusal::Method(READ_OR_POST)),
+            _ if matches!(route, Self::Params | Self::Budget) => Err(Refusal::Method(READ_OR_POST)),
             _ => Err(Refusal::Method(READ)),
         }
     }
@@ -120,6 +128,8 @@ impl Route {
             | Self::Events
             | Self::Params
             | Self::Change(_)
+            | Self::Budget
+            | Self::AddToBudget
             | Self::Restart
             | Self::Snapshot(_)
             | Self::Video(..) => Exposure::Private,
@@ -179,6 +189,9 @@ mod tests {
         let modes = Refusal::Query("mode=merge or mode=replace");
         check("POST", "/params", Some("mode=x"), Err(modes));
         check("PUT", "/params", None, Err(Refusal::Method(READ_OR_POST)));
+        check("GET", "/budget", None, Ok(Route::Budget));
+        check("POST", "/budget", None, Ok(Route::AddToBudget));
+        check("DELETE", "/budget", None, Err(Refusal::Method(READ_OR_POST)));
         check("POST", "/restart", None, Ok(Route::Restart));
         check("GET", "/restart", None, Err(Refusal::Method(POST)));
         check("OPTIONS", "/", None, Err(Refusal::Method(READ)));

@@ -11,7 +11,8 @@ use std::time::Instant;
 use http::HeaderValue;
 
 use super::Error;
-use super::reach::Reach;
+use super::budgets::payments;
+use super::reach::{Counted, Reach};
 use crate::config::Config;
 use livepeer_gateway::job::runner::{
     CallOptions, RunnerError, RunnerOptions, RunnerSelection, SingleShotCall, call_path,
@@ -78,7 +79,9 @@ pub async fn run(config: Config, arguments: CallArguments, mut stop: Stop) -> Re
     let failed = |error| Error::Call(error);
     let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
     let options = arguments.options().map_err(failed)?;
-    let reach = Reach::new(&config).map_err(Error::Reach)?;
+    let purse = payments(&config);
+    let counted = Counted::new(None, &purse, &config);
+    let reach = Reach::keeping(&config, counted, &Arc::default()).map_err(Error::Reach)?;
     let policy = NetworkOptions {
         trust: config.trust.clone(),
         state: config.state_directory.as_deref(),
@@ -90,11 +93,13 @@ pub async fn run(config: Config, arguments: CallArguments, mut stop: Stop) -> Re
         let mut answer = call(&config, &reach, &network, &runner.options, options).await?;
         copy(&mut answer).await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
         () = stop.wait() => Err(Error::Interrupted),
         called = called => called.map_err(failed),
-    }
+    };
+    purse.close().await;
+    ended
 }
 
 /// The answer of the first runner that gives one, in the order of preference.

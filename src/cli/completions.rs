@@ -84,6 +84,7 @@ fn operands(row: &Row) -> Values {
             Values::Words(rows().map(|row| row.name).chain(["config", "man"]).collect())
         }
         Some("list|forget HOST") => Values::Words(vec!["list", "forget"]),
+        Some("[add AMOUNT]") => Values::Words(vec!["add"]),
         Some(words) if words.contains('|') => Values::Words(words.split('|').collect()),
         Some(_) | None => Values::Unknown,
     }

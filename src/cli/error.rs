@@ -9,6 +9,7 @@ use super::parse::UsageError;
 use super::reach::ReachError;
 use super::remote::RemoteError;
 use super::setup::SetupError;
+use super::spend::SpendError;
 use super::trust::TrustError;
 use crate::agent::AgentError;
 use crate::config;
@@ -54,6 +55,9 @@ pub enum Error {
     /// The pins could not be shown or removed.
     #[error(transparent)]
     Trust(TrustError),
+    /// The payments cannot be shown.
+    #[error(transparent)]
+    Spend(SpendError),
     /// This many checks failed.
     #[error("{0} of the checks failed; the report says what to do")]
     Checks(usize),
@@ -92,6 +96,7 @@ impl Error {
             | Self::Call(_)
             | Self::Remote(_)
             | Self::Trust(_)
+            | Self::Spend(_)
             | Self::Checks(_)
             | Self::Interrupted
             | Self::StoppedAtOnce

@@ -4,6 +4,7 @@
 //!
 //! Does not: contain the work of the commands; each passes a checked configuration to the parts below.
 
+mod budgets;
 pub mod call;
 pub mod check;
 mod check_config;
@@ -28,6 +29,7 @@ pub mod sandbox;
 mod setup;
 mod signals;
 mod source;
+mod spend;
 pub mod stderr;
 mod trust;
 
@@ -42,6 +44,7 @@ pub use reach::ReachError;
 pub use remote::{RemoteError, ask};
 pub use setup::{SetupError, setup};
 pub use signals::{TOGETHER, until_stopped};
+pub use spend::{SpendError, spend};
 pub use trust::{TrustError, trust};
 
 #[cfg(feature = "sandbox")]

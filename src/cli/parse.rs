@@ -263,6 +263,11 @@ impl Said {
                 let replace = self.take("replace").is_some();
                 self.ask(Question::Params { params, replace })
             }
+            "budget" => self.amount().and_then(|add| self.ask(Question::Budget { add })),
+            "spend" => {
+                let json = self.take("json").is_some();
+                Ok(Command::Spend { json, settings: self.settings()? })
+            }
             "trust" => {
                 let forget = self.forget()?;
                 Ok(Command::Trust { forget, settings: self.settings()? })
@@ -290,6 +295,17 @@ impl Said {
                 found: found.to_owned(),
                 allowed: "input, output",
             }),
+        }
+    }
+
+    /// The amount that is added to the budget.
+    fn amount(&self) -> Result<Option<String>, UsageError> {
+        let words: Vec<_> = self.operands.iter().map(|word| word.to_string_lossy()).collect();
+        match words.as_slice() {
+            [] => Ok(None),
+            [add, amount] if add == "add" => Ok(Some(amount.clone().into_owned())),
+            [add] if add == "add" => Err(UsageError::NoOperand(self.row)),
+            [other, ..] => Err(UsageError::UnknownArgument(self.row, other.clone().into_owned())),
         }
     }
 
@@ -394,6 +410,22 @@ mod tests {
     fn settings(file: Option<&str>, keys: &[(&str, &str)]) -> Settings {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         Settings { file: file.map(Into::into), keys: keys.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn a_budget_is_shown_or_raised() {
+        let ask = |add: Option<&str>| {
+            let question = Question::Budget { add: add.map(str::to_owned) };
+            Ok(Command::Ask { question, settings: Settings::default() })
+        };
+        check("budget", ask(None));
+        check("budget add 1GB", ask(Some("1GB")));
+        let usage = "[add AMOUNT] is missing; use livepeer-edge budget [add AMOUNT]";
+        check("budget add", Err(usage));
+        let usage = "`budget` does not take `1GB`; it takes: [add AMOUNT], --config FILE, --section.key VALUE, --help";
+        check("budget 1GB", Err(usage));
+        let settings = Settings::default();
+        check("spend --json", Ok(Command::Spend { json: true, settings }));
     }
 
     #[test]
@@ -557,7 +589,7 @@ mod tests {
     #[cfg(feature = "sandbox")]
     fn a_wrong_value_is_an_error_with_the_allowed_values() {
         let names = "run, demo, sandbox, setup, check, check-config, devices, discover, call, trust, \
-                     status, snapshot, params, completions, help";
+                     status, snapshot, params, spend, budget, completions, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

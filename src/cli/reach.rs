@@ -2,12 +2,14 @@
 //!
 //! Does not: search for orchestrators; the caller does with [`Reach::finder`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::agent::DiscoveryOptions;
 use crate::config::Config;
+use livepeer_gateway::budget::io::Purse;
 use livepeer_gateway::http::WallClock;
 use livepeer_gateway::http::io::{CaFileError, Client, service_client_by};
 use livepeer_gateway::orchestrator::io::Finder;
@@ -34,6 +36,28 @@ pub enum ReachError {
     Signers(PaymentError),
 }
 
+/// The present signers, which are kept with their pauses if their options have not changed, and where payments are
+/// counted.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub(super) signers: Option<Arc<Signers>>,
+    pub(super) purse: Purse,
+    /// Where the purse is kept, once something may be paid.
+    pub(super) state: Option<PathBuf>,
+}
+
+impl Counted {
+    /// Counts in `purse`, for a configuration.
+    pub(super) fn new(signers: Option<Arc<Signers>>, purse: &Purse, config: &Config) -> Self {
+        Self { signers, purse: purse.clone(), state: config.state_directory.clone() }
+    }
+}
+
+/// The model or the app of a configuration.
+pub(super) fn work(config: &Config) -> &str {
+    config.runner.as_ref().map_or(&config.job.model, |runner| &runner.options.app)
+}
+
 /// The endpoints and signers of a configuration.
 pub(super) struct Reach {
     pub(super) endpoints: Endpoints,
@@ -43,16 +67,15 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Reads the token, authorities and credentials that the configuration names.
+    /// Reads the token, authorities and credentials that the configuration names. For commands that pay nothing.
     pub(super) fn new(config: &Config) -> Result<Self, ReachError> {
-        Self::keeping(config, None, &Arc::default())
+        Self::keeping(config, Counted::default(), &Arc::default())
     }
 
-    /// As [`Reach::new`], after a change of the configuration. The present `signers` are kept, with their pauses, if their
-    /// options have not changed. Pass the same `clock` every time.
+    /// As [`Reach::new`], after a change of the configuration. Pass the same `clock` every time.
     pub(super) fn keeping(
         config: &Config,
-        signers: Option<Arc<Signers>>,
+        Counted { signers, purse, state }: Counted,
         clock: &Arc<WallClock>,
     ) -> Result<Self, ReachError> {
         let access = &config.access;
@@ -64,6 +87,9 @@ impl Reach {
         let payments = match endpoints.signers.is_empty() {
             true => None,
             false => {
+                if let Some(state) = &state {
+                    purse.keep_in(state);
+                }
                 let options = SignerOptions {
                     urls: endpoints.signers.clone(),
                     headers: endpoints.signer_headers.clone(),
@@ -73,11 +99,12 @@ impl Reach {
                     Some(signers) => signers,
                     None => {
                         let signers = Signers::new(services.clone(), options);
-                        Arc::new(signers.map_err(ReachError::Signers)?)
+                        Arc::new(signers.map_err(ReachError::Signers)?.with_purse(purse))
                     }
                 };
                 let (app, max_price) = (access.app.clone(), access.max_price);
-                let options = SessionOptions { app, max_price, capabilities: asked(config) };
+                let (capabilities, work) = (asked(config), work(config).to_owned());
+                let options = SessionOptions { app, max_price, capabilities, work };
                 Some(PaymentSetup { signers, options })
             }
         };

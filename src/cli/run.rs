@@ -26,15 +26,16 @@ use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use super::budgets::Budgets;
 use super::choose::{Chosen, notice, warn_of_removed};
 use super::proof::Proof;
-use super::reach::Reach;
+use super::reach::{Counted, Reach, work};
 use super::{Error, Settings};
 use crate::agent::{
     Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options, WantedOptions,
 };
 use crate::api::{self, Api};
-use crate::config::{Config, KeptConfig, Purpose, Resolved, io::load};
+use crate::config::{Access, Config, KeptConfig, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
 use crate::mqtt::{self, Mqtt};
 use crate::outputs::Outlets;
@@ -44,7 +45,6 @@ use livepeer_gateway::endings::io::Endings;
 use livepeer_gateway::http::WallClock;
 use livepeer_gateway::http::io::Client;
 use livepeer_gateway::job::{JobOptions, Recovery};
-use livepeer_gateway::payment::io::Signers;
 use livepeer_gateway::session::selection::{OfferRules, PaymentPolicy};
 use livepeer_gateway::session::{Network, NetworkOptions, PaymentSetup};
 use media::MediaError;
@@ -58,7 +58,10 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let config = &resolved.config;
     let clock = Arc::default();
     let file = settings.file.as_deref();
-    let (mut job, payments) = job_plan(config, file, None, &clock)?;
+    let status = Status::default();
+    let budgets = Arc::new(Budgets::new(config, &status));
+    let counted = Counted::new(None, &budgets.payments, config);
+    let (mut job, payments) = job_plan(config, file, counted, &clock)?;
     // An unattended device runs without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
@@ -73,7 +76,6 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     }
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, job, recovery };
-    let status = Status::default();
     status.set_identity(&config.status, file);
     status.set_outputs(outlets.reports());
     status.notice.set(notice.as_deref());
@@ -92,6 +94,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         units: units.clone(),
         outputs: agent.outputs(),
         control: Control::new(sender.clone()),
+        purses: budgets.purses(),
         events: bus.clone(),
         state_directory: config.state_directory.clone(),
     };
@@ -102,11 +105,13 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = RunningConfig { resolved, proof, kept };
+    let followed = budgets.follow(sender.clone(), status.clone(), bus.clone(), units.clone());
     let events = Events { bus, sinks, services };
     let mut reloading = Reloading {
         running,
         settings,
         payments,
+        budgets: Arc::clone(&budgets),
         clock,
         outlets,
         units,
@@ -121,7 +126,9 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         error = reloading.run() => Err(error),
         never = served.run() => match never {},
         never = published.run() => match never {},
+        never = followed => match never {},
     };
+    budgets.close().await;
     let Reloading { events: Events { sinks, .. }, outlets, .. } = reloading;
     let closed = outlets.close().await;
     // Nothing else runs now, so this may block for the short time that it takes.
@@ -139,14 +146,14 @@ fn is_unfit(error: &MediaError) -> bool {
     matches!(error, MediaError::NotAnOutput(_))
 }
 
-/// The job of the configuration in `file`, and how it is paid: by these `signers`, if their options are unchanged.
+/// The job of the configuration in `file`, and how it is paid.
 fn job_plan(
     config: &Config,
     file: Option<&Path>,
-    signers: Option<Arc<Signers>>,
+    counted: Counted,
     clock: &Arc<WallClock>,
 ) -> Result<(JobPlan, Option<PaymentSetup>), Error> {
-    let reach = Reach::keeping(config, signers, clock).map_err(Error::Reach)?;
+    let reach = Reach::keeping(config, counted, clock).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
     let policy = NetworkOptions {
         trust: config.trust.clone(),
@@ -155,10 +162,9 @@ fn job_plan(
         clock: Arc::clone(clock),
     };
     let network = Network::with_options(policy, payments.clone());
-    let work = config.runner.as_ref().map_or(&config.job.model, |runner| &runner.options.app);
     let configured = config.job.params.clone();
     let state = config.state_directory.as_deref();
-    let kept = KeptParams::open(state, &own_name(file), work, configured);
+    let kept = KeptParams::open(state, &own_name(file), work(config), configured);
     let params = kept.params();
     let spec = match config.runner.clone() {
         Some(runner) => JobSpec::Runner { options: runner.options, api: runner.api, params },
@@ -196,6 +202,7 @@ struct Reloading {
     running: RunningConfig,
     settings: Settings,
     payments: Option<PaymentSetup>,
+    budgets: Arc<Budgets>,
     clock: Arc<WallClock>,
     outlets: Outlets,
     units: AccessUnits,
@@ -297,9 +304,10 @@ impl Reloading {
         let is_trusted_alike = now.access.services == new.access.services;
         let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
+        let counted = Counted::new(signers, &self.budgets.payments, &new);
         let has_moved = job_keys(now) != job_keys(&new);
         let plan = has_moved
-            .then(|| job_plan(&new, self.settings.file.as_deref(), signers, &self.clock))
+            .then(|| job_plan(&new, self.settings.file.as_deref(), counted, &self.clock))
             .transpose();
         let plan = plan?;
         let outputs = self.outlets.change(&new, self.settings.file.as_deref(), is_unfit);
@@ -310,6 +318,7 @@ impl Reloading {
         if was_refused || !is_same {
             self.events.bus.publish(|| Kind::ConfigurationApplied);
         }
+        self.budgets.apply(&new);
         log::set_max_level(new.log);
         self.status.set_identity(&new.status, self.settings.file.as_deref());
         if let Some((plan, _)) = &plan {
@@ -362,8 +371,9 @@ impl Reloading {
 /// The keys whose change needs another job; parameters are changed in the live job.
 fn job_keys(config: &Config) -> impl PartialEq {
     let job = JobOptions { params: serde_json::Map::new(), ..config.job.clone() };
+    let access = Access { budget: None, ..config.access.clone() };
     (
         (job, config.runner.clone(), config.orchestrators.clone(), config.order),
-        (config.trust.clone(), config.access.clone(), config.state_directory.clone()),
+        (config.trust.clone(), access, config.state_directory.clone()),
     )
 }

@@ -6,6 +6,7 @@
 
 use super::draft::{Objection, missing};
 use super::problem::Complaint;
+use livepeer_gateway::budget::Budget;
 use livepeer_gateway::http::{Scheme, ServiceTrust, Url};
 use livepeer_gateway::job::runner::{AppApi, JsonPointer, RunnerOptions, UpdateTarget};
 use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
@@ -33,6 +34,8 @@ pub struct Access {
     pub app: Option<String>,
     /// The highest price of a job.
     pub max_price: Option<MaxPrice>,
+    /// The limit on payments in each period.
+    pub budget: Option<Budget>,
 }
 
 impl Access {

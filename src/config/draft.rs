@@ -16,6 +16,7 @@ use super::{Config, Purpose};
 use crate::api;
 use crate::mqtt;
 use crate::status::StatusOptions;
+use livepeer_gateway::budget::Budget;
 use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
@@ -60,6 +61,8 @@ pub struct Draft {
     pub(super) state_directory: Option<PathBuf>,
     pub(super) api: api::Options,
     pub(super) mqtt: mqtt::Options,
+    pub(super) data: Option<Budget>,
+    pub(super) interfaces: Vec<String>,
 }
 
 /// `[source]` as written. It may have keys of other kinds of source, so that a higher layer can change the kind alone.
@@ -182,6 +185,8 @@ impl Default for Draft {
             state_directory: None,
             api: api::Options::default(),
             mqtt: mqtt::Options::default(),
+            data: None,
+            interfaces: Vec::new(),
         }
     }
 }
@@ -277,6 +282,8 @@ impl Draft {
                 order: self.order,
                 trust,
                 access: self.access,
+                data: self.data,
+                interfaces: self.interfaces,
                 job: self.job,
                 recovery: self.recovery,
                 runner,

@@ -32,6 +32,7 @@ use std::path::PathBuf;
 
 use crate::events::Options as EventOptions;
 use crate::status::StatusOptions;
+use livepeer_gateway::budget::Budget;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::TrustOptions;
@@ -68,6 +69,10 @@ pub struct Config {
     pub log: log::LevelFilter,
     /// Where the API listens, and who may ask.
     pub api: crate::api::Options,
+    /// The limit on traffic in each period.
+    pub data: Option<Budget>,
+    /// The interfaces whose traffic is counted; empty for the program's own connections.
+    pub interfaces: Vec<String>,
     /// Which MQTT broker is used, and how.
     pub mqtt: crate::mqtt::Options,
 }

@@ -97,6 +97,32 @@ pub enum Kind {
     },
     /// Payments work again.
     PaymentWorks,
+    /// 80 % of the budget of this period is spent.
+    BudgetNear {
+        /// The budget.
+        budget: String,
+        /// What is left.
+        left: String,
+    },
+    /// At the price of the present job, or with the present traffic, the budget is spent before the next period.
+    BudgetShort {
+        /// The budget.
+        budget: String,
+        /// When it is spent, by the local clock.
+        until: String,
+        /// What an hour takes.
+        rate: String,
+    },
+    /// The budget is spent: no job runs until the next period or an addition.
+    BudgetSpent {
+        /// The budget.
+        budget: String,
+    },
+    /// The next period has begun, or an amount was added: jobs may run again.
+    BudgetOpen {
+        /// The budget.
+        budget: String,
+    },
     /// The model reports an error or runs degraded.
     ModelTrouble {
         /// The model's words, in one line.
@@ -164,6 +190,10 @@ impl Kind {
             Self::UplinkWorks => "uplink_works",
             Self::PaymentTrouble { .. } => "payment_trouble",
             Self::PaymentWorks => "payment_works",
+            Self::BudgetNear { .. } => "budget_near",
+            Self::BudgetShort { .. } => "budget_short",
+            Self::BudgetSpent { .. } => "budget_spent",
+            Self::BudgetOpen { .. } => "budget_open",
             Self::ModelTrouble { .. } => "model_trouble",
             Self::ModelWorks => "model_works",
             Self::Model { .. } => MODEL,
@@ -199,6 +229,7 @@ const fn row(
 }
 
 const REASON: (&str, &str) = ("reason", "text");
+const BUDGET: (&str, &str) = ("budget", "amount and period");
 const CHANGE: (&str, &str) = ("change", "number of the change, up by one each time");
 
 /// Every kind, in the order of a job's life.
@@ -245,6 +276,14 @@ pub const TYPES: &[Type] = &[
         &[REASON, ("paid_for_s", "seconds that are still paid for, or null")],
     ),
     row("payment_works", "payments work again", &[]),
+    row("budget_near", "80 % of the budget is spent", &[BUDGET, ("left", "amount")]),
+    row(
+        "budget_short",
+        "at the present rate, the budget is spent before the next period",
+        &[BUDGET, ("until", "local time"), ("rate", "amount for an hour")],
+    ),
+    row("budget_spent", "the budget is spent; no job runs", &[BUDGET]),
+    row("budget_open", "the next period has begun, or an amount was added", &[BUDGET]),
     row("model_trouble", "the model reports an error or runs degraded", &[REASON]),
     row("model_works", "the model works again", &[]),
     row(MODEL, "the model sent an event", &[("event", "the event, cut to 8 KiB")]),
@@ -297,7 +336,13 @@ mod tests {
             Kind::UplinkTrouble { .. } => Kind::UplinkWorks,
             Kind::UplinkWorks => Kind::PaymentTrouble { reason: text(), paid_for_s: None },
             Kind::PaymentTrouble { .. } => Kind::PaymentWorks,
-            Kind::PaymentWorks => Kind::ModelTrouble { reason: text() },
+            Kind::PaymentWorks => Kind::BudgetNear { budget: text(), left: text() },
+            Kind::BudgetNear { .. } => {
+                Kind::BudgetShort { budget: text(), until: text(), rate: text() }
+            }
+            Kind::BudgetShort { .. } => Kind::BudgetSpent { budget: text() },
+            Kind::BudgetSpent { .. } => Kind::BudgetOpen { budget: text() },
+            Kind::BudgetOpen { .. } => Kind::ModelTrouble { reason: text() },
             Kind::ModelTrouble { .. } => Kind::ModelWorks,
             Kind::ModelWorks => Kind::Model { event: object() },
             Kind::Model { .. } => Kind::ParametersSent { change: 7, parameters: object() },

@@ -34,10 +34,12 @@
 //! | parameters of a job that runs | [`messages`] on [`job::Channels`]`::control` |
 //! | a job that survives its orchestrator | [`job::Machine`], which decides; the caller carries out its commands |
 //! | apps on Live Runners | [`job::runner`] |
+//! | a limit on payments, kept over restarts | [`Signers::with_purse`] |
 //! | ends of jobs that outlive the process | [`endings::io::Endings`] |
 //!
 //! Does not: know video, GStreamer or the agent.
 
+pub mod budget;
 pub mod clock;
 pub mod endings;
 pub mod http;

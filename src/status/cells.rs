@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::facts::{PaymentFacts, ReturnedFacts};
+use livepeer_gateway::budget::BudgetUse;
+use livepeer_gateway::budget::io::Purse;
 use livepeer_gateway::payment::{Spent, Total};
 use resilience::histogram::Histogram;
+use resilience::ledger::Period;
 use resilience::meter::Meter;
 
 /// The failure of a part, in one line; `None` while the part works.
@@ -32,6 +35,21 @@ impl StatusText {
     }
 }
 
+/// The budget of traffic.
+#[derive(Debug, Default)]
+pub struct TrafficUse(Mutex<Option<Purse>>);
+
+impl TrafficUse {
+    /// Shows what is counted in `purse`.
+    pub(crate) fn set(&self, purse: Purse) {
+        *lock(&self.0) = Some(purse);
+    }
+
+    pub(super) fn used(&self) -> Option<BudgetUse> {
+        lock(&self.0).as_ref().and_then(Purse::budget_use)
+    }
+}
+
 /// Payments, and the time that they pay for.
 #[derive(Debug, Default)]
 pub struct Payments(Mutex<Paid>);
@@ -46,6 +64,7 @@ struct Paid {
     failure: Option<String>,
     failures: u64,
     wei_per_hour: Option<u128>,
+    purse: Option<Purse>,
 }
 
 impl Payments {
@@ -61,6 +80,16 @@ impl Payments {
             paid.before = paid.total();
             paid.spent = spent;
         }
+    }
+
+    /// Shows what is counted in `purse`.
+    pub(crate) fn set_purse(&self, purse: Purse) {
+        lock(&self.0).purse = Some(purse);
+    }
+
+    /// The price of the present job in wei an hour; `None` if there is none by time.
+    pub(crate) fn wei_per_hour(&self) -> Option<u128> {
+        lock(&self.0).wei_per_hour
     }
 
     /// Call it when a job begins: its price in wei an hour, if it has one.
@@ -86,6 +115,11 @@ impl Payments {
     pub(super) fn facts(&self) -> PaymentFacts {
         let paid = lock(&self.0);
         let Total { payments, wei } = paid.total();
+        let purse = paid.purse.as_ref();
+        let sum = |period| {
+            let entries = purse.map(|purse| purse.spent(period)).unwrap_or_default();
+            entries.iter().fold(0, |sum: u128, entry| sum.saturating_add(entry.total.amount))
+        };
         PaymentFacts {
             has_signer: paid.spent.is_some(),
             paid_until: paid.until,
@@ -94,6 +128,9 @@ impl Payments {
             wei,
             failures: paid.failures,
             wei_per_hour: paid.wei_per_hour,
+            today: sum(Period::Day),
+            month: sum(Period::Month),
+            budget: purse.and_then(Purse::budget_use),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::output::OutputReport;
+use livepeer_gateway::budget::BudgetUse;
 use livepeer_gateway::job::Stage;
 use media::io::Flow;
 use resilience::histogram::Durations;
@@ -22,6 +23,8 @@ pub(super) struct Facts {
     /// The failure that the model reports, in one line.
     pub(super) model: Option<String>,
     pub(super) returned: ReturnedFacts,
+    /// The budget of traffic and what is spent of it.
+    pub(super) data: Option<BudgetUse>,
     pub(super) payment: PaymentFacts,
     pub(super) outputs: Vec<OutputReport>,
 }
@@ -173,4 +176,9 @@ pub(super) struct PaymentFacts {
     pub(super) failures: u64,
     /// The price of the present job; `None` if the job is not paid by time.
     pub(super) wei_per_hour: Option<u128>,
+    /// What was paid today and in this month, over restarts.
+    pub(super) today: u128,
+    pub(super) month: u128,
+    /// The budget and what is spent of it.
+    pub(super) budget: Option<BudgetUse>,
 }

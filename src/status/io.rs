@@ -100,6 +100,7 @@ impl Status {
             },
             model: self.model.get(),
             returned: self.returned.facts(now),
+            data: self.data.used(),
             payment: self.payment.facts(),
             outputs: outputs.0.as_ref().map(|read| read()).unwrap_or_default(),
         }

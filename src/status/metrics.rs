@@ -21,6 +21,7 @@ pub fn metrics(report: &StatusReport) -> String {
     uplink(report, &mut text);
     returned(report, &mut text);
     payment(report, &mut text);
+    data(report, &mut text);
     device(report, &mut text);
     text.finish()
 }
@@ -165,11 +166,31 @@ fn payment(report: &StatusReport, text: &mut Text) {
         "The price of the present job.",
         payment.wei_per_hour.map(|wei| wei as f64),
     );
+    text.gauge(
+        "paid_wei_today",
+        "Paid on this day of the local calendar.",
+        payment.wei_today as f64,
+    );
+    text.gauge(
+        "paid_wei_this_month",
+        "Paid in this month of the local calendar.",
+        payment.wei_this_month as f64,
+    );
+    if let Some(budget) = &payment.budget {
+        text.gauge("budget_wei", "The limit of this period.", budget.limit as f64);
+        text.gauge("budget_left_wei", "What is left of it.", budget.left as f64);
+    }
     text.optional(
         "paid_ahead_seconds",
         "The time that is still paid for, as estimated here.",
         payment.seconds_paid_for,
     );
+}
+
+fn data(report: &StatusReport, text: &mut Text) {
+    let Some(budget) = &report.data else { return };
+    text.gauge("data_budget_bytes", "The limit of traffic in this period.", budget.limit as f64);
+    text.gauge("data_budget_left_bytes", "What is left of it.", budget.left as f64);
 }
 
 fn device(report: &StatusReport, text: &mut Text) {

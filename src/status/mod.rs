@@ -35,7 +35,7 @@ use livepeer_gateway::trickle::io::PublisherCounters;
 use media::io::AccessUnits;
 use mpegts::Ticks;
 
-pub use cells::{Payments, Returned, StatusText};
+pub use cells::{Payments, Returned, StatusText, TrafficUse};
 pub use chain::{LinkName, LinkState};
 pub use device::Throttling;
 pub use facts::AgentFacts;
@@ -45,7 +45,7 @@ pub(crate) use identity::{checked_labels, checked_name};
 pub use latency::Latency;
 pub use metrics::metrics;
 pub use output::OutputReport;
-pub use report::{Link, StatusReport};
+pub use report::{BudgetReport, Link, StatusReport};
 
 /// Every counter and state of a running agent. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +54,8 @@ pub struct Status {
     pub publish: Arc<PublisherCounters>,
     /// The counters of processed video and events.
     pub returned: Arc<Returned>,
+    /// The budget of traffic.
+    pub data: Arc<TrafficUse>,
     /// Payments, and the time that they pay for.
     pub payment: Arc<Payments>,
     /// The failure that the model reports, if any.

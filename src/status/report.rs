@@ -59,6 +59,8 @@ pub struct StatusReport {
     pub round_trip: Option<Latencies>,
     /// The outputs of processed video.
     pub outputs: Vec<OutputReport>,
+    /// The budget of traffic; `None` without one.
+    pub data: Option<BudgetReport>,
     /// The payments of this run of the program.
     pub payment: Payment,
     /// This device.
@@ -210,6 +212,32 @@ pub struct Payment {
     pub wei_per_hour: Option<u128>,
     /// The time that is still paid for, as estimated here.
     pub seconds_paid_for: Option<f64>,
+    /// What was paid on this day of the local calendar, over restarts.
+    pub wei_today: u128,
+    /// What was paid in this month of the local calendar, over restarts.
+    pub wei_this_month: u128,
+    /// The budget; `None` without one.
+    pub budget: Option<BudgetReport>,
+}
+
+/// A budget and what is spent of it in the present period.
+#[derive(Debug, Clone, Serialize)]
+pub struct BudgetReport {
+    /// `wei` or `bytes`.
+    pub unit: &'static str,
+    /// `hour`, `day` or `month`.
+    pub period: &'static str,
+    /// The limit of the present period, with what was added.
+    pub limit: u128,
+    /// What was added to the limit of the present period only.
+    pub added: u128,
+    /// What is spent.
+    pub spent: u128,
+    /// What is left.
+    pub left: u128,
+    /// When the budget is spent at the price of the present job, by the local clock, if that is before the next period.
+    /// Not known for traffic.
+    pub lasts_until: Option<String>,
 }
 
 /// This device.

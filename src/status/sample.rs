@@ -10,9 +10,11 @@ use super::facts::{
 use super::output::OutputReport;
 use super::report::{Device, Moment, StatusReport};
 use super::{Identity, LinkState, NoJob, chain};
+use livepeer_gateway::budget::{Budget, BudgetUse, Unit};
 use livepeer_gateway::job::Stage;
 use media::io::Flow;
 use resilience::histogram::Durations;
+use resilience::ledger::{LocalTime, Period};
 use resilience::meter::Reading;
 
 /// A count whose last increment was at `last`.
@@ -56,12 +58,27 @@ pub(super) fn facts(now: Instant) -> Facts {
             losses: 0,
             camera_losses: 0,
         },
+        data: Some(BudgetUse {
+            budget: Budget { amount: 5_000_000_000, unit: Unit::Bytes, period: Period::Month },
+            spent: 1_000_000_000,
+            added: 0,
+            now: None,
+        }),
         payment: PaymentFacts {
             has_signer: true,
             paid_until: Some(now + Duration::from_secs(55)),
             payments: 12,
             wei: 1_200_000,
             wei_per_hour: Some(72_000_000),
+            today: 1_200_000,
+            month: 20_000_000,
+            budget: Some(BudgetUse {
+                budget: Budget { amount: 30_000_000, unit: Unit::Wei, period: Period::Day },
+                spent: 1_200_000,
+                added: 200_000,
+                // 2026-11-29 14:00.
+                now: Some(LocalTime::new(Duration::from_secs(1_795_960_800), 0)),
+            }),
             ..PaymentFacts::default()
         },
         outputs: vec![OutputReport {

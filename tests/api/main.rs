@@ -60,6 +60,7 @@ fn sources(status: &Status, state_directory: Option<PathBuf>) -> Sources {
     // Nothing receives these commands, as if the agent had ended.
     let control = Control::new(mpsc::channel(1).0);
     Sources {
+        purses: Default::default(),
         status: status.clone(),
         units,
         outputs,

@@ -208,6 +208,38 @@ const LOGGED: &[(&str, Cause)] = &[
         "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
         Test("a_second_agent_with_the_same_state_directory_does_not_end_the_job_of_the_first"),
     ),
+    (
+        "{}: another agent uses this file; what is spent is counted in memory only: set state.directory",
+        Test("a_second_process_counts_what_the_first_has_written_and_writes_nothing"),
+    ),
+    (
+        "{}: {error}; what is spent is counted in memory only",
+        Test("a_file_that_cannot_be_used_leaves_the_purse_in_memory"),
+    ),
+    (
+        "{}: {malformed} malformed lines are not counted",
+        Test("a_malformed_line_is_reported_and_the_others_count"),
+    ),
+    (
+        "{} in the state directory cannot be written ({error}); what is spent is counted in memory until it can",
+        Reason("needs a disk that fills up: the ledger's tests play a failed write"),
+    ),
+    (
+        "budgets are counted in memory only, so a restart begins them again: set state.directory",
+        Reason("every agent of the tests has a state directory"),
+    ),
+    (
+        "80 % of the budget of {budget} is spent; {left} are left",
+        Test("a_price_that_spends_the_budget_early_is_said_early"),
+    ),
+    (
+        "the budget of {budget} is spent: no job runs until the next period or `livepeer-edge budget add`",
+        Test("a_spent_budget_ends_the_job_until_an_addition_also_over_a_restart"),
+    ),
+    (
+        "at {rate} an hour, the budget of {budget} lasts until {until}",
+        Test("a_price_that_spends_the_budget_early_is_said_early"),
+    ),
     // Peers
     ("a task for the discovery of runners failed: {error}", Reason("a task that panics")),
     ("a request to an orchestrator failed: {error}", Reason("a task that panics")),

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use crate::agent::cameras::Cameras;
 use livepeer_gateway::trickle::io::PublisherCounters;
 use media::Options;
 use media::io::{AccessUnits, Capture};
@@ -19,6 +20,7 @@ pub(super) struct Bitrate {
     is_due: bool,
     /// The bitrate logged last.
     logged: u32,
+    limit: Option<u32>,
 }
 
 impl Bitrate {
@@ -27,7 +29,15 @@ impl Bitrate {
         let video = &options.video;
         let full = Picture { width: video.width, height: video.height, fps: video.fps };
         let controller = (bounds.min < bounds.max).then(|| Controller::new(bounds, full));
-        Self { controller, next: now, is_due: false, logged: bounds.start }
+        Self { controller, next: now, is_due: false, logged: bounds.start, limit: None }
+    }
+
+    /// Limits the bitrate; `None` for no limit.
+    pub(super) fn set_limit(&mut self, limit: Option<u32>) {
+        self.limit = limit;
+        if let Some(controller) = &mut self.controller {
+            controller.set_limit(limit);
+        }
     }
 
     /// Call it when another publication begins.
@@ -35,6 +45,12 @@ impl Bitrate {
         if let Some(controller) = &mut self.controller {
             controller.on_new_publication();
         }
+    }
+
+    /// The same limit for other options.
+    pub(super) fn limited_as(mut self, before: &Self) -> Self {
+        self.set_limit(before.limit);
+        self
     }
 
     /// The size for the send buffer: a larger one would hide a standing queue from the readings.
@@ -95,6 +111,13 @@ impl Bitrate {
                 setting.bitrate / 1000
             );
         }
+    }
+}
+
+impl Cameras {
+    /// Limits the encoder's bitrate where it can be set; `None` for no limit.
+    pub(in crate::agent) fn set_bitrate_limit(&mut self, limit: Option<u32>) {
+        self.bitrate.set_limit(limit);
     }
 }
 

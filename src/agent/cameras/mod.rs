@@ -217,7 +217,7 @@ impl Cameras {
         self.units.set_store(new.store.as_ref());
         let is_same = is_same_camera(&self.options, &new);
         self.options = new;
-        self.bitrate = Bitrate::new(&self.options, now);
+        self.bitrate = Bitrate::new(&self.options, now).limited_as(&self.bitrate);
         if !is_same && self.capture.is_some() {
             log::info!("the source is opened again, with its new configuration");
             self.recovery.reopen();

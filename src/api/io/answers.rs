@@ -21,6 +21,7 @@ use crate::api::refusal::Refusal;
 use crate::api::route::{Container, Route, Which};
 use crate::api::{Times, answer};
 use crate::status::{Status, metrics};
+use livepeer_gateway::budget::io::Purse;
 
 /// The state that all connections share.
 pub(super) struct SharedParts {
@@ -29,6 +30,7 @@ pub(super) struct SharedParts {
     live: Live,
     status: Status,
     control: Control,
+    purses: [Purse; 2],
     events: EventStreams,
 }
 
@@ -38,7 +40,8 @@ impl SharedParts {
         let live = Live::new(sources.units.clone(), sources.outputs.clone(), times.first_key);
         let events = EventStreams::new(sources.events.clone());
         let (status, control) = (sources.status.clone(), sources.control.clone());
-        Self { gate, times, live, status, control, events }
+        let purses = sources.purses.clone();
+        Self { gate, times, live, status, control, purses, events }
     }
 
     /// Answers one request.
@@ -85,6 +88,11 @@ impl SharedParts {
             Route::Params => json(steer::present(&self.control).await?),
             Route::Change(edit) => {
                 json(steer::change(&self.control, edit, head, body, self.times.body).await?)
+            }
+            Route::Budget => text("application/json", steer::budgets(&self.purses)),
+            Route::AddToBudget => {
+                let budget = steer::add_to_budget(&self.purses, head, body, self.times.body);
+                text("application/json", budget.await?)
             }
             Route::Restart => {
                 let answer = steer::restart(&self.control).await?;

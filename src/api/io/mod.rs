@@ -33,6 +33,7 @@ use crate::status::Status;
 use answers::SharedParts;
 use connection::{converse, turn_away};
 use listener::Listener;
+use livepeer_gateway::budget::io::Purse;
 use media::io::AccessUnits;
 use place::AddressFile;
 pub(crate) use place::kept_address;
@@ -53,6 +54,8 @@ pub struct Sources {
     pub outputs: Outputs,
     /// Steers the agent.
     pub control: Control,
+    /// Where payments and traffic are counted, with their budgets.
+    pub purses: [Purse; 2],
     /// The agent's events.
     pub events: Bus,
     /// Where the file with the API's address is written, besides `$RUNTIME_DIRECTORY`.

@@ -1,6 +1,6 @@
-//! Changes that clients ask for: parameters and a new job. Reads their bodies, within bounds.
+//! Changes that clients ask for: parameters, a new job, an addition to the budget. Reads their bodies, within bounds.
 //!
-//! Does not: apply changes; the agent's loop does.
+//! Does not: apply changes; the agent's loop and the purse do.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,12 +10,16 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body::Body;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::agent::{Control, ControlError, Edit, Parameters, ParamsState};
 use crate::api::limits::BODY_BYTES;
 use crate::api::refusal::Refusal;
+use crate::status::BudgetReport;
+use livepeer_gateway::budget::Unit;
+use livepeer_gateway::budget::io::Purse;
 
 /// Changes the parameters by the JSON object in the body.
 pub(super) async fn change<B>(
@@ -28,6 +32,52 @@ pub(super) async fn change<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let params = object(head, body, limit).await?;
+    control.params(params, edit).await.map(|parameters| shown(&parameters)).map_err(refused)
+}
+
+/// The budgets of payments and of traffic, and what is spent of them, as JSON.
+pub(super) fn budgets([payments, data]: &[Purse; 2]) -> String {
+    let report = |purse: &Purse| purse.budget_use().map(|used| BudgetReport::new(&used, None));
+    let budgets = Budgets { payments: report(payments), data: report(data) };
+    // It has only texts and numbers, which always serialise.
+    serde_json::to_string(&budgets).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Budgets {
+    payments: Option<BudgetReport>,
+    data: Option<BudgetReport>,
+}
+
+/// Adds the amount in the body to the budget that has its unit, for the present period.
+pub(super) async fn add_to_budget<B>(
+    purses: &[Purse; 2],
+    head: &Parts,
+    body: B,
+    limit: Duration,
+) -> Result<String, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let body = object(head, body, limit).await?;
+    let text = body.get("add").and_then(Value::as_str).unwrap_or_default();
+    let [payments, data] = purses;
+    let (purse, amount, key) = match Unit::Bytes.parse(text) {
+        Ok(bytes) => (data, Ok(bytes), "network.budget"),
+        Err(_) => (payments, Unit::Wei.parse(text), "payment.budget"),
+    };
+    let amount = amount.map_err(|error| Refusal::Body(format!("`add` {error}")))?;
+    let added = purse.add(amount).await;
+    added.ok_or_else(|| Refusal::Body(format!("there is no such budget; set {key}")))?;
+    Ok(budgets(purses))
+}
+
+/// The JSON object in the body.
+async fn object<B>(head: &Parts, body: B, limit: Duration) -> Result<Map<String, Value>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     // A browser lets a page of another site send other types without a preflight request.
@@ -35,9 +85,8 @@ where
         return Err(Refusal::MediaType);
     }
     let bytes = timeout(limit, collect(body)).await.unwrap_or(Err(Refusal::BodyTime))?;
-    let params: Map<String, Value> = serde_json::from_slice(&bytes)
-        .map_err(|_| Refusal::Body("the body must be a JSON object".to_owned()))?;
-    control.params(params, edit).await.map(|parameters| shown(&parameters)).map_err(refused)
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Refusal::Body("the body must be a JSON object".to_owned()))
 }
 
 /// The present parameters.

@@ -1,4 +1,4 @@
-//! The commands that ask a running agent: `status`, `snapshot`, `params`.
+//! The commands that ask a running agent: `status`, `snapshot`, `params`, `budget`.
 //!
 //! Where the agent's API is:
 //!
@@ -9,12 +9,14 @@
 //!
 //! Does not: start an agent, or change its configuration.
 
+mod budget;
 mod http;
 mod params;
 mod screen;
 mod snapshot;
 mod status;
 
+use budget::budget;
 use params::params;
 use snapshot::snapshot;
 use status::status;
@@ -96,6 +98,7 @@ pub fn ask(config: &Config, settings: &Settings, question: &Question) -> Result<
         Question::Params { params: new, replace } => {
             params(config, settings, new.as_deref(), *replace)
         }
+        Question::Budget { add } => budget(config, settings, add.as_deref()),
     };
     asked.map_err(Error::Remote)
 }
@@ -154,6 +157,12 @@ fn address(config: &Config, file: Option<&Path>) -> Result<String, RemoteError> 
         }
     }
     denied.map_or_else(|| Ok(FIRST.to_owned()), |path| Err(RemoteError::Denied(path)))
+}
+
+/// The state directory of the service that has this configuration.
+pub(super) fn state_of_service(file: Option<&Path>) -> PathBuf {
+    let [_, state] = SERVICE_DIRECTORIES;
+    Path::new(state).join(service(file))
 }
 
 /// The name of the service that has this configuration.

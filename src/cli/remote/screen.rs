@@ -71,6 +71,7 @@ fn facts(link: &str, report: &Value) -> String {
             number("/payment/seconds_paid_for")
                 .map(|seconds| format!("{} paid for", span(seconds))),
             number("/payment/wei_per_hour").map(|wei| format!("{wei} wei per hour")),
+            text("/payment/budget/lasts_until").map(|end| format!("the budget lasts until {end}")),
         ],
         _ => Vec::new(),
     };

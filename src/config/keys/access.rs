@@ -114,6 +114,18 @@ pub(super) static KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "payment.budget",
+        initial: Initial::Unset { means: "no limit", example: r#""0.01 ETH per month""# },
+        what: "What may be paid in each hour, day or month of the local calendar. At 80 % there is a warning; when it is spent, the job ends until the next period or `livepeer-edge budget add`. It is exceeded by one payment at most.",
+        takes: Takes::Text {
+            kind: "number of wei, gwei or ETH per hour, day or month",
+            keep: |d, text| {
+                d.access.budget = Some(text.parse().map_err(text_of)?);
+                Ok(())
+            },
+        },
+    },
+    Key {
         name: "payment.app",
         initial: Initial::Unset { means: "none", example: r#""front-door""# },
         what: "The name of the application, reported to the signer.",

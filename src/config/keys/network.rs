@@ -1,15 +1,45 @@
-//! The keys of the network: `[orchestrator]`, `[job]`.
+//! The keys of the network: `[network]`, `[orchestrator]`, `[job]`.
 //!
 //! Does not: contain credentials; a configuration never does.
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::TrustKind;
 use crate::config::peers;
+use livepeer_gateway::budget::{Budget, Unit};
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::orchestrator::OnChange;
 use livepeer_gateway::session::selection::CandidateOrder;
 
 pub(super) static KEYS: &[Key] = &[
+    Key {
+        name: "network.budget",
+        initial: Initial::Unset { means: "no limit", example: r#""5 GB per month""# },
+        what: "The traffic that may be used in each hour, day or month of the local calendar, sent and received. From 80 % on, the bitrate falls so that the rest lasts; when it is spent, the job pauses until the next period or `livepeer-edge budget add`. It is counted while the agent runs.",
+        takes: Takes::Text {
+            kind: "number of kB, MB, GB or TB per hour, day or month",
+            keep: |d, text| {
+                let budget = Budget::parse(text, Unit::Bytes).map_err(|error| error.to_string())?;
+                d.data = Some(budget);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "network.interface",
+        initial: Initial::Unset {
+            means: "the connections of this program to orchestrators, runners and signers",
+            example: r#"["wwan0"]"#,
+        },
+        what: "The network interfaces whose traffic counts for network.budget, of all programs, as the kernel counts it.",
+        takes: Takes::Texts {
+            kind: "names of interfaces",
+            keep: |d, names| {
+                d.interfaces =
+                    names.iter().map(|name| interface(name)).collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
     Key {
         name: "orchestrator.urls",
         initial: Initial::Unset {
@@ -104,3 +134,12 @@ pub(super) static KEYS: &[Key] = &[
         ]),
     },
 ];
+
+/// The name of an interface, which becomes a part of a path.
+fn interface(name: &str) -> Result<String, String> {
+    let name = filled(name)?;
+    if name.contains('/') || name.starts_with('.') || name.len() > 15 {
+        return Err(format!("`{name}` is not the name of an interface, such as wwan0"));
+    }
+    Ok(name.to_owned())
+}

@@ -26,7 +26,10 @@
 //! Does not: set the clock, read it (`io` does), or verify certificates (`http::TlsPeer` does).
 
 mod answer;
+mod confirmed;
 pub mod io;
+
+pub use confirmed::ConfirmedClock;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};

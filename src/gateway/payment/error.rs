@@ -24,6 +24,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::http::io::CallError;
 use crate::http::{Authority, Url};
 use crate::limits::SIGNERS;
@@ -204,6 +205,20 @@ pub enum PaymentError {
         /// The reason in the answer, made safe for a log line.
         message: String,
     },
+    /// The budget of this period is spent, so no signer was asked.
+    #[error("the budget of {budget} is spent; it begins again with the next {period}, or use `livepeer-edge budget add`", period = .budget.period.name())]
+    BudgetSpent {
+        /// The budget.
+        budget: Box<Budget>,
+        /// The time until it may be another period.
+        retry_after: Duration,
+    },
+    /// The value of the payment cannot be read, so it cannot be counted against the budget, and was not sent.
+    #[error(
+        "the value of the signer's payment cannot be read, so it cannot be counted; \
+         update livepeer-edge, or remove payment.budget"
+    )]
+    Uncounted,
     /// The orchestrator gave no fresh terms.
     #[error("orchestrator gave no fresh terms: {0}")]
     NoFreshTerms(Failure),
@@ -232,6 +247,7 @@ impl PaymentError {
             | Self::NoFreshTerms(_)
             | Self::NotAccepted { status: 500.., .. } => Refusal::Down,
             Self::Credential(_) => Refusal::Credential,
+            Self::BudgetSpent { .. } => Refusal::NoBalance,
             Self::NoSigner
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
@@ -241,6 +257,7 @@ impl PaymentError {
             | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
+            | Self::Uncounted
             | Self::NotAccepted { status: 404, .. } => Refusal::BadRequest,
             // Orchestrators refuse tickets for expired terms like any other bad ticket.
             Self::NotAccepted { .. } => Refusal::Expired,
@@ -260,6 +277,7 @@ impl PaymentError {
                 Some(*retry_after)
             }
             Self::Credential(_) => Some(LOOK),
+            Self::BudgetSpent { retry_after, .. } => Some(*retry_after),
             Self::NoFreshTerms(failure) => failure.retry_after,
             Self::NoSigner
             | Self::TooManySigners(_)
@@ -270,6 +288,7 @@ impl PaymentError {
             | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
+            | Self::Uncounted
             | Self::NotDelivered(_)
             | Self::NotAccepted { .. } => None,
         }
@@ -284,6 +303,8 @@ impl PaymentError {
             | Self::MaxPriceUnit(..)
             | Self::Credential(_)
             | Self::OtherKey(_)
+            | Self::BudgetSpent { .. }
+            | Self::Uncounted
             | Self::NoAnswer { .. }
             | Self::Answer { .. } => Scope::Everyone,
             Self::Refused { refusal, .. } => refusal.scope(),
@@ -303,11 +324,13 @@ impl PaymentError {
             Self::NoSigner
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
-            | Self::MaxPriceUnit(..) => Fault::GiveUp,
+            | Self::MaxPriceUnit(..)
+            | Self::Uncounted => Fault::GiveUp,
             // The next session begins with the new key.
             Self::OtherKey(_) => Fault::Retry,
             Self::Free(_)
             | Self::Credential(_)
+            | Self::BudgetSpent { .. }
             | Self::NoAnswer { .. }
             | Self::Refused { .. }
             | Self::Answer { .. }

@@ -10,6 +10,8 @@
 //!
 //! Each signer has a gate (a circuit breaker): while the signer is down or refuses all requests, no request is sent.
 //!
+//! Each payment is counted on disk before it is sent, and none is asked for once the budget is spent (`budget`).
+//!
 //! Keys stay with the signer. An `OrchestratorInfo` and the signer's tickets are forwarded byte for byte, and the
 //! signer's `state` is returned to it unchanged and in order.
 //!

@@ -26,10 +26,12 @@
 
 use bytes::Bytes;
 
+use crate::http::Authority;
 use crate::payment::{
     Payment, PaymentError, PaymentHeaders, PaymentKind, PaymentRequest, SignerState, Terms,
 };
 use crate::price::MaxPrice;
+use resilience::ledger::Item;
 use resilience::sanitize;
 
 /// Tickets that can be made from the same terms (go-livepeer `pm/recipient.go:26`).
@@ -46,6 +48,8 @@ pub struct SessionOptions {
     pub max_price: Option<MaxPrice>,
     /// The bytes of the `Capabilities` that the job needs.
     pub capabilities: Option<Bytes>,
+    /// The model or app of the job: what was paid is counted by it.
+    pub work: String,
 }
 
 /// The origin of a state: the signer that made it, and the credential.
@@ -92,6 +96,8 @@ pub struct PaymentSession {
     account: SessionAccount,
     /// The address that the orchestrator made the terms for, if it is known.
     payer: Option<Bytes>,
+    /// What its payments are counted for.
+    item: Item,
     /// The number of tickets made from the terms.
     tickets: usize,
 }
@@ -112,7 +118,8 @@ impl PaymentSession {
             return Err(PaymentError::MaxPriceUnit(max, kind.unit()));
         }
         let account = SessionAccount::Opening;
-        Ok(Self { kind, terms, manifest_id, options, account, payer: None, tickets: 0 })
+        let item = Item::new("", &options.work);
+        Ok(Self { kind, terms, manifest_id, options, account, payer: None, item, tickets: 0 })
     }
 
     /// Call this if the orchestrator made the terms for the payer with this address: tickets signed with another key
@@ -120,6 +127,17 @@ impl PaymentSession {
     #[must_use]
     pub fn paid_by(self, address: Bytes) -> Self {
         Self { payer: Some(address), ..self }
+    }
+
+    /// Counts the payments for the orchestrator or runner at this address.
+    #[must_use]
+    pub fn counted_for(self, at: &Authority) -> Self {
+        Self { item: Item::new(&at.to_string(), &self.options.work), ..self }
+    }
+
+    /// What the payments are counted for.
+    pub(crate) fn item(&self) -> &Item {
+        &self.item
     }
 
     /// How this session is paid.

@@ -174,7 +174,7 @@ impl OrchestratorSession {
                     TermsRefresh::new(network.client.clone(), &transcoder, signature.payer());
                 let connector = Arc::clone(&network.connector);
                 let again = JobTerms { connector, url: url.clone(), request, refresh };
-                let payer = payer(network, payments, &bytes, &signature, again);
+                let payer = payer(network, payments, (url, &bytes), &signature, again);
                 Some(payer.map_err(SessionError::Payment)?)
             }
             None => None,
@@ -266,13 +266,13 @@ impl OrchestratorSession {
 fn payer(
     network: &Network,
     payments: &PaymentSetup,
-    info: &Bytes,
+    (url, info): (&Url, &Bytes),
     signature: &Signature,
     again: JobTerms,
 ) -> Result<Payer, PaymentError> {
     let terms = Terms::Info(info.clone());
     let session = PaymentSession::new(PaymentKind::Lv2v, terms, None, payments.options.clone())?;
-    let session = session.paid_by(signature.address());
+    let session = session.paid_by(signature.address()).counted_for(url.authority());
     let (signers, client) = (Arc::clone(&payments.signers), network.client.clone());
     Ok(Payer::new(signers, client, session, None, again, Instant::now()))
 }

@@ -94,6 +94,11 @@ impl Ledger {
         self.accounts.iter().map(|account| account.payments).sum()
     }
 
+    /// The value of all payments in wei, of all accounts.
+    pub fn paid(&self) -> u128 {
+        self.accounts.iter().map(|account| account.paid).sum()
+    }
+
     /// The number of debits, of all accounts.
     pub fn debits(&self) -> u64 {
         self.accounts.iter().map(|account| account.debits).sum()

@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use super::{
-    Camera, Device, Dropped, Encoder, Job, Latencies, Link, Payment, Processed, Queue,
-    StatusReport, Uplink, VERSION,
+    BudgetReport, Camera, Device, Dropped, Encoder, Job, Latencies, Link, Payment, Processed,
+    Queue, StatusReport, Uplink, VERSION,
 };
 use crate::status::chain::{Judged, is_ready, summary};
 use crate::status::facts::{Facts, Figures};
 use crate::status::identity::Identity;
+use livepeer_gateway::budget::{BudgetUse, Unit};
 use livepeer_gateway::job::Stage;
 use resilience::histogram::Durations;
 
@@ -66,6 +67,7 @@ impl StatusReport {
             returned: Processed::new(facts),
             round_trip: Latencies::new(&figures.round_trip),
             outputs: facts.outputs.clone(),
+            data: facts.data.map(|used| BudgetReport::new(&used, None)),
             payment: Payment::new(facts),
             device: moment.device,
         }
@@ -161,6 +163,28 @@ impl Payment {
             wei: payment.wei,
             wei_per_hour: payment.wei_per_hour,
             seconds_paid_for: left.map(|left| rounded(left.as_secs_f64())),
+            wei_today: payment.today,
+            wei_this_month: payment.month,
+            budget: payment.budget.map(|used| BudgetReport::new(&used, payment.wei_per_hour)),
+        }
+    }
+}
+
+impl BudgetReport {
+    /// The report of a budget, for a job at this price.
+    pub(crate) fn new(used: &BudgetUse, wei_per_hour: Option<u128>) -> Self {
+        let end = wei_per_hour.and_then(|price| used.lasts_until(price)).zip(used.now);
+        Self {
+            unit: match used.budget.unit {
+                Unit::Wei => "wei",
+                Unit::Bytes => "bytes",
+            },
+            period: used.budget.period.name(),
+            limit: used.limit(),
+            added: used.added,
+            spent: used.spent,
+            left: used.left(),
+            lasts_until: end.map(|(end, now)| end.shown(now)),
         }
     }
 }

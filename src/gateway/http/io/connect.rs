@@ -24,6 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::http::io::ConnectError;
 use crate::http::io::lookup::Lookups;
 use crate::http::io::tls_settings::TlsSettings;
+use crate::http::io::traffic;
 use crate::http::io::tuning::Tuning;
 use crate::http::{Scheme, TrustPolicy, Url, WallClock, Zone, within_reach};
 use crate::limits::CONNECT_TIME;
@@ -217,10 +218,13 @@ impl AsyncRead for MaybeTlsStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        let before = buf.filled().len();
+        let read = match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        };
+        traffic::on_received(buf.filled().len() - before);
+        read
     }
 }
 
@@ -230,10 +234,12 @@ impl AsyncWrite for MaybeTlsStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let written = match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        };
+        traffic::on_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -241,10 +247,12 @@ impl AsyncWrite for MaybeTlsStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let written = match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        };
+        traffic::on_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,6 +17,7 @@ mod pace;
 mod reach;
 mod tls_link;
 mod tls_settings;
+mod traffic;
 mod tuning;
 
 pub use authorities::{CaFileError, service_client, service_client_by, service_connector};
@@ -28,6 +29,7 @@ pub use gauge::ConnectionStats;
 pub(crate) use gauge::{Gauge, Gauges};
 pub(crate) use guarded::{Allowance, GuardedStream};
 pub(crate) use http1::{Http1, http1_request};
+pub use traffic::Traffic;
 
 /// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));

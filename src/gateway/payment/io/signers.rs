@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderName;
 
+use crate::budget::io::{Admission, Purse, SETTLE_EVERY};
 use crate::http::io::Client;
 use crate::http::{Scheme, Url};
 use crate::limits::SIGNERS;
@@ -51,6 +52,7 @@ pub struct SignedPayment {
 pub struct Signers {
     pool: SignerPool,
     spent: Arc<Spent>,
+    purse: Purse,
     /// The signature, with the number of its credential. Locked during a request, so that only one is made.
     signature: tokio::sync::Mutex<Option<(u64, Signature)>>,
 }
@@ -75,7 +77,19 @@ impl Signers {
             return Err(PaymentError::PlainHttp(url.clone()));
         }
         let pool = SignerPool::new(client, options)?;
-        Ok(Self { pool, spent: Arc::default(), signature: tokio::sync::Mutex::new(None) })
+        let (spent, purse) = (Arc::default(), Purse::default());
+        Ok(Self { pool, spent, purse, signature: tokio::sync::Mutex::new(None) })
+    }
+
+    /// The same signers; their payments are counted in `purse`, and limited by its budget.
+    #[must_use]
+    pub fn with_purse(self, purse: Purse) -> Self {
+        Self { purse, ..self }
+    }
+
+    /// Where payments are counted.
+    pub fn purse(&self) -> &Purse {
+        &self.purse
     }
 
     /// The payments that these signers have made.
@@ -123,14 +137,19 @@ impl Signers {
         Ok(signature)
     }
 
-    /// Requests a payment for `session`. The session is borrowed exclusively, because it can have only one request at a
-    /// time.
+    /// Requests a payment for `session`, counts it, and releases it. Every payment passes this function. The session is
+    /// borrowed exclusively, because it can have only one request at a time.
     pub(crate) async fn payment(
         &self,
         session: &mut PaymentSession,
         now: Instant,
     ) -> Result<SignedPayment, PaymentError> {
         let began = Instant::now();
+        let admission = self.purse.admit().await.map_err(|used| {
+            let next = used.now.map(|now| now.until_next(used.budget.period));
+            let retry_after = next.map_or(SETTLE_EVERY, |next| next.min(SETTLE_EVERY));
+            PaymentError::BudgetSpent { budget: Box::new(used.budget), retry_after }
+        })?;
         loop {
             let request = SignerRequest {
                 path: "/generate-live-payment",
@@ -140,7 +159,7 @@ impl Signers {
             };
             let asked = self.pool.ask(&request, now + began.elapsed()).await;
             let SignerFailure { origin, error } = match asked {
-                Ok(reply) => return self.made(session, reply).await,
+                Ok(reply) => return self.made(session, reply, admission).await,
                 Err(failure) => failure,
             };
             let PaymentError::Refused { status, retry_after: None, .. } = error else {
@@ -166,6 +185,7 @@ impl Signers {
         &self,
         session: &mut PaymentSession,
         SignerAnswer { origin, read: payment, took }: SignerAnswer<Payment>,
+        admission: Admission,
     ) -> Result<SignedPayment, PaymentError> {
         match (&payment.payer, session.payer()) {
             (Some(payer), Some(known)) if payer != known => {
@@ -173,6 +193,10 @@ impl Signers {
                 Err(PaymentError::OtherKey(self.pool.name(origin)?))
             }
             _ => {
+                if admission.is_limited() && payment.wei == 0 {
+                    return Err(PaymentError::Uncounted);
+                }
+                admission.spend(session.item().clone(), payment.wei).await;
                 self.spent.add(payment.wei);
                 Ok(SignedPayment { made: session.on_payment(payment, origin), took })
             }

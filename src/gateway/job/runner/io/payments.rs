@@ -71,7 +71,8 @@ impl RunnerPayments {
         let Challenge { terms, interval, .. } = challenge;
         let session = PaymentSession::new(kind, terms, Some(manifest_id.clone()), options)
             .map_err(RunnerError::NotPaid)?
-            .paid_by(signature.address());
+            .paid_by(signature.address())
+            .counted_for(peer.authority());
         let exists = Arc::new(AtomicBool::new(false));
         let base = orchestrator.unwrap_or_else(|| peer.origin());
         let refresh = TermsRefresh::new(network.client.clone(), &base, signature.payer());

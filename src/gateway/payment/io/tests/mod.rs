@@ -2,6 +2,7 @@
 //!
 //! Does not: check what the pure files decide; their own tests do.
 
+mod budget;
 mod peer;
 
 use std::sync::Arc;
