@@ -179,8 +179,8 @@ fn start(source: Source, at: &Handle) -> Running {
     let (events, first) = (bus.subscribe(), FirstFrame::default());
     let (stopper, stop) = Stop::new();
     // A motion ends after 2 s without any.
-    let linger = Duration::from_millis(2500);
-    let wanted = WantedOptions { when: When::Motion, linger };
+    let mut wanted = WantedOptions::default();
+    (wanted.when, wanted.linger) = (When::Motion, Duration::from_millis(2500));
     let agent = Agent::new(options, status.clone(), vec![Box::new(first.clone())])
         .with_units(units.clone())
         .with_events(bus)
