@@ -8,7 +8,9 @@
 //! | 200 | read it; next is its seq + 1 |
 //! | the segment ends, also empty | the next one; after more than [`SEGMENTS_KEPT`] empty ones in a row, with a pause |
 //! | 200 with `Lp-Trickle-Closed`, 404 | end |
-//! | 470, latest above the seq asked for | jump there, the second time in a row with a pause |
+//! | 470, latest above the seq asked for | jump there |
+//! | the same in answer to the jump: the writer is faster than the requests | the segment that is being written (`-2`) |
+//! | the same again | jump there after 250 ms |
 //! | 470, latest not above it | the same seq after 250 ms |
 //! | other status, broken | the same seq after 300 to 500 ms, 5 tries |
 //! | broken within a segment | the next seq, as above |
@@ -50,6 +52,8 @@ pub enum SubscriptionStep {
 #[derive(Debug)]
 pub struct Subscription {
     ask: SegmentRequest,
+    /// The lowest seq that has not been read.
+    least: Seq,
     tries: u32,
     jumps_in_a_row: u32,
     empty_in_a_row: u64,
@@ -64,7 +68,8 @@ impl Default for Subscription {
 impl Subscription {
     /// A subscription that starts at the segment being written now.
     pub fn new() -> Self {
-        Self { ask: SegmentRequest::Live, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
+        let (ask, least) = (SegmentRequest::Live, Seq(0));
+        Self { ask, least, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
     }
 
     /// The segment to request next.
@@ -107,10 +112,11 @@ impl Subscription {
             (SegmentRequest::Segment(asked), served) => {
                 served.map_or(asked, |served| served.max(asked))
             }
-            (SegmentRequest::Live, Some(served)) => served,
+            (SegmentRequest::Live, Some(served)) => served.max(self.least),
             (SegmentRequest::Live, None) => return self.try_again(EndReason::NoSeq, jitter),
         };
-        self.ask = SegmentRequest::Segment(seq.next());
+        self.least = seq.next();
+        self.ask = SegmentRequest::Segment(self.least);
         SubscriptionStep::Read(seq)
     }
 
@@ -121,12 +127,16 @@ impl Subscription {
         {
             return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
         }
-        self.ask = SegmentRequest::Segment(latest);
         self.jumps_in_a_row += 1;
-        if self.jumps_in_a_row > 1 {
-            SubscriptionStep::RetryAfter(AHEAD_PAUSE)
-        } else {
-            SubscriptionStep::Jump(latest)
+        if self.jumps_in_a_row == 2 {
+            // A number would be outdated again when its request arrives.
+            self.ask = SegmentRequest::Live;
+            return SubscriptionStep::Next;
+        }
+        self.ask = SegmentRequest::Segment(latest);
+        match self.jumps_in_a_row {
+            1 => SubscriptionStep::Jump(latest),
+            _ => SubscriptionStep::RetryAfter(AHEAD_PAUSE),
         }
     }
 
@@ -229,15 +239,58 @@ mod tests {
     #[test]
     fn a_missing_segment_is_skipped_or_waited_for() {
         check_at_four(&[A(470, Some(4), Some(9), Jump(Seq(9)))], seg(9));
-        check_at_four(
-            &[A(470, Some(4), Some(9), Jump(Seq(9))), A(470, Some(9), Some(20), SOON)],
-            seg(20),
-        );
         check_at_four(&[A(470, Some(4), Some(3), SOON), A(470, Some(4), Some(3), SOON)], seg(4));
         check_at_four(&[A(470, Some(4), Some(4), SOON)], seg(4));
         check_at_four(&[A(470, None, None, SOON)], seg(4));
         check(&[A(470, None, Some(5), Jump(Seq(5)))], seg(5));
         check(&[A(470, None, None, SOON)], SegmentRequest::Live);
+    }
+
+    #[test]
+    fn a_writer_that_outruns_the_requests_is_read_where_it_is() {
+        let jump = [A(470, None, Some(9), Jump(Seq(9))), A(470, None, Some(20), Next)];
+        check_at_four(&jump, SegmentRequest::Live);
+        let read = [A(200, Some(31), None, Read(Seq(31))), C(1, Next)];
+        check_at_four(&[&jump[..], &read].concat(), seg(32));
+        // Not even there: a server that keeps nothing must not keep the CPU busy.
+        let none = A(470, None, Some(40), SOON);
+        check_at_four(&[&jump[..], &[none, none]].concat(), seg(40));
+        // What was read is not read again.
+        let old = A(200, Some(2), None, Read(Seq(4)));
+        check_at_four(&[&jump[..], &[old]].concat(), seg(5));
+    }
+
+    /// A channel whose writer begins a segment every ms. Returns how many segments are read in a second if each request
+    /// arrives 5 ms after the one before it.
+    fn read_in_a_second() -> usize {
+        let mut subscription = Subscription::new();
+        let (mut read, mut at) = (0, 0);
+        while at < 1000 {
+            let next = 100 + at;
+            let seq = match subscription.ask() {
+                SegmentRequest::Live => next - 1,
+                SegmentRequest::Segment(Seq(seq)) => seq,
+            };
+            let is_kept = (next - SEGMENTS_KEPT..=next).contains(&seq);
+            let (status, seq) = if is_kept { (200, Some(Seq(seq))) } else { (470, None) };
+            let answer = TrickleAnswer { status, seq, latest: Some(Seq(next)), closed: false };
+            at += 6;
+            match subscription.on_answer(&answer, 0.5) {
+                Read(_) => {
+                    read += 1;
+                    let _ = subscription.on_complete(1);
+                }
+                RetryAfter(pause) => at += u64::try_from(pause.as_millis()).unwrap(),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn a_segment_every_millisecond_does_not_stall_the_subscription() {
+        let read = read_in_a_second();
+        assert!(read >= 50, "{read}");
     }
 
     #[test]
