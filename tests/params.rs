@@ -286,9 +286,25 @@ async fn parameters_of_a_changed_configuration_replace_those_set_at_run_time() {
 }
 
 #[tokio::test]
+async fn of_many_changes_at_once_the_newest_reaches_the_job() {
+    let at = often();
+    let mut agent = start(&[&at], &json!({ "prompt": "a cat" }), None);
+    agent.hear("parameters_applied").await;
+    for change in 1..=100 {
+        let answer = agent.edit(&json!({ "prompt": format!("cat {change}") }), Edit::Merge).await;
+        assert_eq!((answer.change, answer.state), (change, ParamsState::Sending));
+    }
+    let (_, applied) = agent.hear("parameters_applied").await;
+    assert_eq!(applied["change"], 100);
+    let newest = at.look(|record| record.controls().last().map(str::to_owned));
+    assert_eq!(newest.as_deref(), Some(r#"{"prompt":"cat 100"}"#));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_flood_of_model_events_drops_the_oldest_of_a_slow_subscriber_and_does_not_affect_the_job()
 {
-    let at = sandbox(Duration::from_millis(20));
+    let at = sandbox(Duration::from_millis(1));
     let mut agent = start(&[&at], &json!({ "prompt": "see https://o/s3cret \u{202e}" }), None);
     let mut slow = agent.bus.subscribe();
     for _ in 0..WAITING + 20 {

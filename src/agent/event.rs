@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::agent::Change;
 use crate::agent::clock::ClockSample;
-use crate::agent::jobs::{Candidates, Offered};
+use crate::agent::jobs::{Candidates, Offered, Sending};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, JobEvent, StartedJob};
 use livepeer_gateway::payment::io::PayerReport;
@@ -74,10 +74,10 @@ pub(super) enum JobsEvent {
     Reachable,
     /// The start with this number has ended.
     Started(u64, Result<Box<StartedJob>, JobError>),
-    /// The call that gives a runner's app the parameters of this change has ended.
-    Updated(u64, Result<(), JobError>),
-    /// The parameters of this change were sent on the control channel, or the channel ended before.
-    ParamsSent(u64, bool),
+    /// The call that gives a runner's app parameters has ended.
+    Updated(Sending, Result<(), JobError>),
+    /// Parameters were sent on the control channel, or the channel ended before.
+    ParamsSent(Sending, bool),
     /// The time for a confirmation of the parameters is over.
     ParamsTimeout,
     /// A part has ended.

@@ -7,6 +7,9 @@
 //!    │ the job ends        └── CONFIRM_TIME without either ──▶ NotConfirmed ──reported──▶ Applied
 //! ```
 //!
+//! One change is on its way at a time, so that a flood of changes fills no queue and none overtakes another. Those that
+//! come meanwhile wait, and only the newest of them is sent.
+//!
 //! Does not: send parameters, or read the clock.
 
 use std::time::{Duration, Instant};
@@ -26,7 +29,14 @@ pub(super) struct Delivery {
     params: Map<String, Value>,
     change: u64,
     state: DeliveryState,
+    /// The sending that is on its way, and its change.
+    on_way: Option<(Sending, u64)>,
+    next: Sending,
 }
+
+/// The number of one sending of parameters: a change may be sent to several jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::agent) struct Sending(u64);
 
 #[derive(Debug, Default)]
 enum DeliveryState {
@@ -50,17 +60,45 @@ impl Delivery {
         self.state = DeliveryState::Waiting;
     }
 
-    /// Call it when the present parameters are queued for the job. Returns the number of the change, for
-    /// [`Delivery::on_sent`].
-    pub(super) fn on_queued(&mut self) -> u64 {
+    /// Call it to send the present parameters to the job. Returns the number of the sending, for [`Delivery::on_sent`] or
+    /// [`Delivery::on_answer`]; `None` if they have to wait for those on the way.
+    pub(super) fn send(&mut self) -> Option<Sending> {
         self.state = DeliveryState::Sending;
-        self.change
+        if self.on_way.is_some() {
+            return None;
+        }
+        self.next.0 += 1;
+        self.on_way = Some((self.next, self.change));
+        Some(self.next)
     }
 
-    /// Call it when the parameters of this change have been sent.
-    pub(super) fn on_sent(&mut self, change: u64, now: Instant) -> Option<Kind> {
-        let is_present = change == self.change && matches!(self.state, DeliveryState::Sending);
-        is_present.then(|| self.sent(now))
+    /// Whether parameters have waited and must be sent now.
+    pub(super) fn are_due(&self) -> bool {
+        matches!(self.state, DeliveryState::Sending) && self.on_way.is_none()
+    }
+
+    /// Ends a sending. Returns whether it had the present parameters, and the job still awaits them.
+    fn arrive(&mut self, sending: Sending) -> bool {
+        let arrived = self.on_way.take_if(|(on_way, _)| *on_way == sending);
+        let is_present = arrived.is_some_and(|(_, change)| change == self.change);
+        is_present && matches!(self.state, DeliveryState::Sending)
+    }
+
+    /// Call it when parameters have been sent.
+    pub(super) fn on_sent(&mut self, sending: Sending, now: Instant) -> Option<Kind> {
+        self.arrive(sending).then(|| self.sent(now))
+    }
+
+    /// Call it when the control channel ended before parameters were sent.
+    pub(super) fn on_unsent(&mut self, sending: Sending) {
+        if self.on_way.is_some_and(|(on_way, _)| on_way == sending) {
+            self.on_no_job();
+        }
+    }
+
+    /// Call it when another job takes the place of the one before it, whose answers do not count any more.
+    pub(super) fn on_other_job(&mut self) {
+        self.on_way = None;
     }
 
     /// Call it when a job was started with `params`.
@@ -79,12 +117,13 @@ impl Delivery {
         Kind::ParametersSent { change: self.change, parameters: bounded(&self.params) }
     }
 
-    /// Call it when the app has answered the call with the parameters of this change; an error is the app's message.
-    pub(super) fn on_answer(&mut self, change: u64, answer: Result<(), String>) -> Vec<Kind> {
-        if change != self.change || !matches!(self.state, DeliveryState::Sending) {
+    /// Call it when the app has answered the call with parameters; an error is its words.
+    pub(super) fn on_answer(&mut self, sending: Sending, answer: Result<(), String>) -> Vec<Kind> {
+        if !self.arrive(sending) {
             return Vec::new();
         }
-        let sent = Kind::ParametersSent { change, parameters: bounded(&self.params) };
+        let parameters = bounded(&self.params);
+        let sent = Kind::ParametersSent { change: self.change, parameters };
         let result = match answer {
             Ok(()) => self.apply(),
             Err(reason) => self.refuse(reason),
@@ -95,6 +134,7 @@ impl Delivery {
     /// Call it when the parameters could not be sent to the job, or when the job ends: the next job gets them.
     pub(super) fn on_no_job(&mut self) {
         self.state = DeliveryState::Waiting;
+        self.on_way = None;
     }
 
     /// Call it for each event of the job.
@@ -204,8 +244,8 @@ mod tests {
     fn sent(prompt: &str) -> (Delivery, Instant) {
         let (mut delivery, now) = (Delivery::default(), Instant::now());
         delivery.change(&params(prompt));
-        let change = delivery.on_queued();
-        assert_eq!(name(delivery.on_sent(change, now)), "parameters_sent");
+        let sending = delivery.send().unwrap();
+        assert_eq!(name(delivery.on_sent(sending, now)), "parameters_sent");
         (delivery, now)
     }
 
@@ -218,18 +258,40 @@ mod tests {
         let (mut delivery, now) = (Delivery::default(), Instant::now());
         assert_eq!(state(&delivery), ParamsState::Waiting);
         delivery.change(&params("a"));
-        assert_eq!(delivery.on_sent(1, now), None, "they were never queued");
-        let first = delivery.on_queued();
+        assert_eq!(delivery.on_sent(Sending(1), now), None, "they were never sent");
+        let first = delivery.send().unwrap();
         assert_eq!(state(&delivery), ParamsState::Sending);
         assert_eq!(delivery.on_job_event(&status("a", 5000), now), None);
         delivery.change(&params("b"));
-        let second = delivery.on_queued();
+        assert_eq!(delivery.send(), None, "the first are on the way");
+        assert!(!delivery.are_due());
         assert_eq!(delivery.on_sent(first, now), None, "others have taken their place");
+        assert!(delivery.are_due());
+        let second = delivery.send().unwrap();
         let Some(Kind::ParametersSent { change: 2, parameters }) = delivery.on_sent(second, now)
         else {
             panic!()
         };
         assert_eq!(parameters, params("b"));
+        assert!(!delivery.are_due());
+    }
+
+    #[test]
+    fn an_answer_for_an_earlier_job_does_not_count() {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        delivery.change(&params("a"));
+        let earlier = delivery.send().unwrap();
+        delivery.on_other_job();
+        let own = delivery.send().unwrap();
+        assert_eq!(delivery.on_sent(earlier, now), None);
+        assert_eq!(delivery.on_answer(earlier, Ok(())), []);
+        assert_eq!(name(delivery.on_sent(own, now)), "parameters_sent");
+        // Neither does one after the end of the job.
+        delivery.change(&params("b"));
+        let late = delivery.send().unwrap();
+        delivery.on_no_job();
+        assert_eq!(delivery.on_sent(late, now), None);
+        assert!(!delivery.are_due() && delivery.send().is_some());
     }
 
     #[test]
@@ -279,17 +341,17 @@ mod tests {
     fn a_call_is_confirmed_by_its_answer() {
         let mut delivery = Delivery::default();
         delivery.change(&params("a"));
-        let change = delivery.on_queued();
-        let kinds = delivery.on_answer(change, Ok(()));
+        let sending = delivery.send().unwrap();
+        let kinds = delivery.on_answer(sending, Ok(()));
         assert_eq!(
             kinds.iter().map(Kind::name).collect::<Vec<_>>(),
             ["parameters_sent", "parameters_applied"]
         );
         delivery.change(&params("b"));
-        let change = delivery.on_queued();
-        let kinds = delivery.on_answer(change, Err("422".to_owned()));
+        let sending = delivery.send().unwrap();
+        let kinds = delivery.on_answer(sending, Err("422".to_owned()));
         assert_eq!(kinds.last().map(Kind::name), Some("parameters_refused"));
-        assert_eq!(delivery.on_answer(change, Ok(())), []);
+        assert_eq!(delivery.on_answer(sending, Ok(())), []);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod search;
 mod spec;
 mod starts;
 
+pub(super) use delivery::Sending;
 pub use media_flow::MediaFlow;
 pub(super) use spec::{Candidates, Offered};
 pub use spec::{DiscoveryOptions, JobSpec};
@@ -223,12 +224,12 @@ impl Jobs {
                 self.on_close_timeout(now);
                 return None;
             }
-            JobsEvent::Updated(change, answer) => {
-                self.on_app_answer(change, answer);
+            JobsEvent::Updated(sending, answer) => {
+                self.on_app_answer(sending, answer);
                 return None;
             }
-            JobsEvent::ParamsSent(change, is_sent) => {
-                self.on_params_sent(change, is_sent, now);
+            JobsEvent::ParamsSent(sending, is_sent) => {
+                self.on_params_sent(sending, is_sent, now);
                 return None;
             }
             JobsEvent::ParamsTimeout => {
@@ -369,6 +370,7 @@ impl Jobs {
     fn hold(&mut self, job: StartedJob) {
         self.reports.model.forget(&self.status);
         self.status.payment.begin(self.price);
+        self.delivery.on_other_job();
         self.live = Some(LiveJob::new(job));
     }
 }

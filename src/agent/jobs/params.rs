@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
+use super::delivery::Sending;
 use super::{Jobs, reports};
 use crate::agent::STORE_TIME;
 use crate::agent::control::{ControlError, Edit, Parameters, edited};
@@ -50,9 +51,13 @@ impl Jobs {
     /// Sends the present parameters to the live job.
     pub(super) fn send_params(&mut self) {
         if let Some(live) = &self.live {
-            let change = self.delivery.on_queued();
-            if !live.set_params(&self.plan.spec.params(), change, &mut self.tasks) {
-                self.delivery.on_no_job();
+            match self.delivery.send() {
+                Some(sending) => {
+                    if !live.set_params(&self.plan.spec.params(), sending, &mut self.tasks) {
+                        self.delivery.on_no_job();
+                    }
+                }
+                None => log::debug!("the parameters wait for those on the way to the job"),
             }
         }
         self.reports.model.on_parameters(&self.status);
@@ -79,20 +84,30 @@ impl Jobs {
         self.reports.publish(confirmed);
     }
 
-    /// Handles the end of the attempt to send the parameters of this change on the control channel.
-    pub(super) fn on_params_sent(&mut self, change: u64, is_sent: bool, now: Instant) {
-        if is_sent {
-            let sent = self.delivery.on_sent(change, now);
-            self.reports.publish(sent);
+    /// Handles the end of an attempt to send parameters on the control channel.
+    pub(super) fn on_params_sent(&mut self, sending: Sending, is_sent: bool, now: Instant) {
+        if !is_sent {
+            return self.delivery.on_unsent(sending);
         }
+        let sent = self.delivery.on_sent(sending, now);
+        self.reports.publish(sent);
+        self.send_due();
     }
 
-    /// Handles the answer of a runner's app to the parameters of this change.
-    pub(super) fn on_app_answer(&mut self, change: u64, answer: Result<(), JobError>) {
+    /// Handles the answer of a runner's app to parameters.
+    pub(super) fn on_app_answer(&mut self, sending: Sending, answer: Result<(), JobError>) {
         reports::updated(&answer);
         let answer = answer.map_err(|error| chain(&error));
-        let kinds = self.delivery.on_answer(change, answer);
+        let kinds = self.delivery.on_answer(sending, answer);
         self.reports.publish(kinds);
+        self.send_due();
+    }
+
+    /// Sends parameters that had to wait.
+    fn send_due(&mut self) {
+        if self.delivery.are_due() {
+            self.send_params();
+        }
     }
 
     /// Call it at the time of `Delivery::poll_timeout`.

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::event::{JobsEvent, Part};
+use crate::agent::jobs::delivery::Sending;
 use crate::agent::jobs::media_flow::MediaFlow;
 use crate::agent::output::{Fanout, Outputs};
 use crate::status::Status;
@@ -62,20 +63,20 @@ impl LiveJob {
         self.parts.keep_alive();
     }
 
-    /// Sends the parameters of this change: with a call to the app of a runner, else on the control channel. Returns
+    /// Sends these parameters: with a call to the app of a runner, else on the control channel. Returns
     /// false if that is impossible, which is logged.
     pub(super) fn set_params(
         &self,
         params: &Map<String, Value>,
-        change: u64,
+        sending: Sending,
         tasks: &mut JoinSet<JobsEvent>,
     ) -> bool {
         if let Some(update) = self.job.update(params) {
-            tasks.spawn(async move { JobsEvent::Updated(change, update.await) });
+            tasks.spawn(async move { JobsEvent::Updated(sending, update.await) });
             return true;
         }
         let Some(sent) = self.parts.send_params(params) else { return false };
-        tasks.spawn(async move { JobsEvent::ParamsSent(change, sent.await.is_ok()) });
+        tasks.spawn(async move { JobsEvent::ParamsSent(sending, sent.await.is_ok()) });
         true
     }
 
