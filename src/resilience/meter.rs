@@ -22,7 +22,7 @@ struct Counted {
     count: u64,
     /// The first and the last increment.
     span: Option<(Instant, Instant)>,
-    /// The time between the last two increments.
+    /// The longest recent time between two increments.
     gap: Duration,
     /// The slot of second `n` after the first increment is `n % SLOTS`.
     slots: [u64; SLOTS],
@@ -35,7 +35,8 @@ pub struct Reading {
     pub count: u64,
     /// The time of the last increment; `None` before the first.
     pub last: Option<Instant>,
-    /// The time between the last two increments; zero before the second.
+    /// The longest recent time between two increments: a longer one counts at once, and fades by an eighth with each
+    /// increment after it. Zero before the second increment.
     pub gap: Duration,
     /// The mean rate over [`WINDOW`], in units per second.
     pub per_second: f64,
@@ -72,7 +73,7 @@ impl Counted {
             self.set(passed, 0);
         }
         self.set(new, self.at(new).saturating_add(amount));
-        self.gap = now.saturating_duration_since(last);
+        self.gap = now.saturating_duration_since(last).max(self.gap - self.gap / 8);
         self.span = Some((first, now.max(last)));
     }
 
@@ -182,5 +183,20 @@ mod tests {
         assert_eq!(reading.gap, 2 * second);
         assert!(reading.moves(second, start + 3 * second));
         assert!(!reading.moves(second, start + 4 * second));
+    }
+
+    #[test]
+    fn a_long_gap_counts_at_once_and_fades() {
+        let (meter, start) = (Meter::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let gap = |ms| meter.read(at(ms)).gap;
+        meter.add(1, start);
+        assert_eq!(gap(0), Duration::ZERO);
+        meter.add(1, at(8000));
+        assert_eq!(gap(8000), Duration::from_millis(8000));
+        meter.add(1, at(8040));
+        assert_eq!(gap(8040), Duration::from_millis(7000));
+        (2..50).for_each(|nth| meter.add(1, at(8000 + 40 * nth)));
+        assert_eq!(gap(9960), Duration::from_millis(40));
     }
 }

@@ -117,7 +117,7 @@ impl Delivery {
         Kind::ParametersSent { change: self.change, parameters: bounded(&self.params) }
     }
 
-    /// Call it when the app has answered the call with parameters; an error is its words.
+    /// Call it when the app has answered the call with parameters; an error is the app's message.
     pub(super) fn on_answer(&mut self, sending: Sending, answer: Result<(), String>) -> Vec<Kind> {
         if !self.arrive(sending) {
             return Vec::new();

@@ -49,10 +49,23 @@ fn failed(name: LinkName, why: impl Into<String>, advice: &'static str) -> Judge
     Judged { name, state: LinkState::Failed, why: why.into(), advice, since: None }
 }
 
-/// Whether frames moved recently, measured by the time between the last two.
-fn frames_move(frames: &Reading, now: Instant) -> bool {
-    let quiet = frames.gap.saturating_mul(3).clamp(FRAMES_QUIET, FRAMES_QUIET_MOST);
-    frames.moves(quiet, now)
+/// Whether frames moved recently, measured by the source's own pace.
+fn frames_move(frames: &Reading, pace: Duration, now: Instant) -> bool {
+    frames.moves(frames_quiet(pace), now)
+}
+
+/// The time without a frame after which frames do not move, if the longest recent time between two was `pace`; zero if
+/// it is not known yet.
+fn frames_quiet(pace: Duration) -> Duration {
+    match pace {
+        Duration::ZERO => FIRST_FRAME,
+        pace => pace.saturating_mul(3).clamp(FRAMES_QUIET, FRAMES_QUIET_MOST),
+    }
+}
+
+/// The time without video further on that means that none moves there: `usual`, or longer for a slow source.
+fn video_quiet(usual: Duration, facts: &Facts) -> Duration {
+    usual.max(frames_quiet(facts.encoded.gap))
 }
 
 fn camera(facts: &Facts) -> Judged {
@@ -68,7 +81,9 @@ fn camera(facts: &Facts) -> Judged {
         }
         CameraFacts::Opening => waiting(name, "the camera is being opened"),
         CameraFacts::Ready => waiting(name, "the camera is open; frames begin with the job"),
-        CameraFacts::Playing(_) if frames_move(&facts.captured, facts.now) => ok(name),
+        CameraFacts::Playing(_) if frames_move(&facts.captured, facts.captured.gap, facts.now) => {
+            ok(name)
+        }
         CameraFacts::Playing(since) if is_within(*since, FIRST_FRAME, facts.now) => {
             waiting(name, "waiting for the first frame")
         }
@@ -87,10 +102,12 @@ fn encoder(facts: &Facts, camera: &Judged) -> Judged {
     match &facts.agent.camera {
         CameraFacts::EncoderFailed(why) => return failed(name, why.clone(), advice),
         CameraFacts::Playing(since) if camera.state == LinkState::Ok => {
-            if frames_move(&facts.encoded, facts.now) {
+            // What comes out cannot be faster than what goes in.
+            let pace = facts.encoded.gap.max(facts.captured.gap);
+            if frames_move(&facts.encoded, pace, facts.now) {
                 return ok(name);
             }
-            if is_within(*since, FRAMES_QUIET, facts.now) {
+            if is_within(*since, frames_quiet(pace), facts.now) {
                 return waiting(name, "waiting for the first encoded frame");
             }
             return failed(name, "frames go into the encoder, and none comes out", advice);
@@ -115,11 +132,12 @@ fn uplink(facts: &Facts, encoder: &Judged) -> Judged {
     if encoder.state != LinkState::Ok {
         return waiting(name, "waiting for video");
     }
-    let delivers = uplink.segments.last.is_some_and(|last| last >= live)
-        && uplink.segments.moves(SEGMENTS_QUIET, now);
-    match (delivers, uplink.bytes.moves(SEGMENTS_QUIET, now)) {
+    let quiet = video_quiet(SEGMENTS_QUIET, facts);
+    let delivers =
+        uplink.segments.last.is_some_and(|last| last >= live) && uplink.segments.moves(quiet, now);
+    match (delivers, uplink.bytes.moves(quiet, now)) {
         (true, true) => ok(name),
-        _ if is_within(live, SEGMENTS_QUIET, now) => waiting(name, "sending the first segment"),
+        _ if is_within(live, quiet, now) => waiting(name, "sending the first segment"),
         (_, true) => failed(name, "segments are sent, and none is confirmed", advice),
         (_, false) => failed(name, "no video is sent", advice),
     }
@@ -169,7 +187,8 @@ fn model(facts: &Facts, uplink: &Judged) -> Judged {
     }
     let returned = &facts.returned;
     let answers = if returned.has_output { &returned.bytes } else { &returned.events };
-    match (uplink.state, came_since(live, answers, RETURN_QUIET, facts.now)) {
+    let quiet = video_quiet(RETURN_QUIET, facts);
+    match (uplink.state, came_since(live, answers, quiet, facts.now)) {
         (LinkState::Ok, true) => ok(name),
         (LinkState::Ok, false) => waiting(name, "the model has not answered yet"),
         (LinkState::Waiting | LinkState::Failed, _) => {
@@ -184,7 +203,7 @@ fn returned(facts: &Facts, uplink: &Judged) -> Judged {
     if !returned.has_output {
         return Judged { why: "this job returns no video".to_owned(), ..ok(name) };
     }
-    if came_since(live, &returned.bytes, RETURN_QUIET, now) {
+    if came_since(live, &returned.bytes, video_quiet(RETURN_QUIET, facts), now) {
         return ok(name);
     }
     if uplink.state != LinkState::Ok {

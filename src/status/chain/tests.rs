@@ -96,6 +96,54 @@ fn a_camera_for_time_lapses_may_be_slow() {
 }
 
 #[test]
+fn a_source_of_a_frame_every_eight_seconds_works_all_the_way() {
+    let slow = |seconds| {
+        move |facts: &mut Facts| {
+            let (last, gap) = (ago(facts, seconds), 8 * SECOND);
+            let Facts { captured, encoded, uplink, returned, .. } = facts;
+            for reading in [captured, encoded, &mut uplink.bytes, &mut uplink.segments] {
+                *reading = Reading { gap, ..moved(reading.count, last) };
+            }
+            stop(&mut returned.bytes, last);
+        }
+    };
+    for seconds in [1, 7, 16, 23] {
+        check(slow(seconds), "ooooooooo", "live at o.example:8935");
+    }
+    check(slow(25), "fwwowwwoo", "live at o.example:8935; the camera gives no frames");
+}
+
+#[test]
+fn a_single_frame_is_no_pace_to_judge_by() {
+    let single = |seconds| {
+        move |facts: &mut Facts| {
+            let last = ago(facts, seconds);
+            for reading in [&mut facts.captured, &mut facts.encoded] {
+                *reading = Reading { gap: Duration::ZERO, ..moved(1, last) };
+            }
+        }
+    };
+    check(single(9), "ooooooooo", "live at o.example:8935");
+    check(single(11), "fwwowoooo", "live at o.example:8935; the camera gives no frames");
+}
+
+#[test]
+fn an_encoder_is_judged_by_the_pace_of_its_source() {
+    let slow = |facts: &mut Facts| {
+        facts.captured = Reading { gap: 5 * SECOND, ..moved(3, ago(facts, 1)) };
+        facts.encoded = Reading { gap: SECOND, ..moved(2, ago(facts, 6)) };
+    };
+    check(slow, "ooooooooo", "live at o.example:8935");
+    // Nothing has come out, and the frames still come in.
+    let first = |facts: &mut Facts| {
+        facts.agent.camera = CameraFacts::Playing(ago(facts, 12));
+        facts.captured = Reading { gap: 5 * SECOND, ..moved(3, ago(facts, 1)) };
+        facts.encoded = Reading::default();
+    };
+    check(first, "owwowoooo", "live at o.example:8935");
+}
+
+#[test]
 fn a_camera_waits_for_a_job_and_then_for_its_first_frame() {
     let none = |facts: &mut Facts| {
         facts.captured = Reading::default();
