@@ -86,6 +86,24 @@ fn check_decodes_alone(segments: &[Vec<u8>]) {
 }
 
 #[test]
+fn a_picture_in_place_of_a_lost_camera_leaves_the_camera_its_name() {
+    block_on(async {
+        let units = AccessUnits::new();
+        let name = || units.flow(std::time::Instant::now()).source;
+        let camera = Capture::open(&small(), units.clone()).unwrap();
+        assert_eq!(name(), "test picture");
+        camera.stop().await;
+        let black = fragment("videotestsrc pattern=black");
+        let slate = Capture::open_slate(&black, units.clone()).unwrap();
+        assert_eq!(name(), "test picture");
+        slate.stop().await;
+        let other = Capture::open(&black, units.clone()).unwrap();
+        assert_eq!(name(), "pipeline of videotestsrc");
+        other.stop().await;
+    });
+}
+
+#[test]
 fn each_segment_of_the_test_source_decodes_alone() {
     let (segments, counts, units) = block_on(async {
         let capture = Capture::start(&small(), AccessUnits::new()).unwrap();

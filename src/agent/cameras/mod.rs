@@ -7,13 +7,16 @@
 
 mod bitrate;
 mod facts;
+mod opening;
 mod options;
 mod recovery;
+
+pub(super) use opening::open;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::agent::event::CameraEvent;
 use crate::agent::wait::{began, ended, joined};
@@ -29,6 +32,7 @@ use resilience::log_throttle::ThrottledLog;
 use resilience::wait::sleep_until;
 
 use bitrate::Bitrate;
+use opening::open_slate;
 use options::{is_same_camera, slate};
 use recovery::CameraRecovery;
 
@@ -356,7 +360,7 @@ impl Cameras {
         }
         self.is_opening_slate = true;
         let (options, units) = (slate(&self.options), self.units.clone());
-        self.tasks.spawn(async move { CameraEvent::SlateOpened(open(options, units).await) });
+        self.tasks.spawn(async move { CameraEvent::SlateOpened(open_slate(options, units).await) });
     }
 
     fn on_slate_opened(&mut self, opened: Result<Capture, MediaError>, is_live: bool) {
@@ -379,13 +383,6 @@ impl Cameras {
             CameraEvent::SlateStopped
         });
     }
-}
-
-/// Opens a source on a blocking thread: a driver may be slow.
-pub(super) async fn open(options: Options, units: AccessUnits) -> Result<Capture, MediaError> {
-    spawn_blocking(move || Capture::open(&options, units))
-        .await
-        .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
 }
 
 /// Starts the flow of frames before a job is live, if input is stored. A file source waits for the job.

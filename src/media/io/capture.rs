@@ -58,6 +58,21 @@ impl Capture {
     /// Opens the source, which may block, and readies the pipeline; call [`play`](Self::play) for frames. The frames go
     /// into `units`, where media time continues from an earlier capture.
     pub fn open(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
+        Self::open_as(options, units, title)
+    }
+
+    /// As [`Capture::open`], for a picture that stands in for a lost camera: the camera keeps its name in reports.
+    pub fn open_slate(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
+        let name = units.source();
+        Self::open_as(options, units, |_| name)
+    }
+
+    /// Opens the source, whose name in reports is `named`.
+    fn open_as(
+        options: &Options,
+        units: AccessUnits,
+        named: impl FnOnce(&Source) -> String,
+    ) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let FoundSource { source, decided } = find::find(options)?;
         let head = source::head(&source, &options.video, &decided);
@@ -97,7 +112,7 @@ impl Capture {
             }
         }
         units.set_max_latency(options.max_latency.0);
-        units.describe(title(&source), element.is_some().then_some(options.video.bitrate));
+        units.describe(named(&source), element.is_some().then_some(options.video.bitrate));
         units.end_audio();
         let sound = sound::attach(&built, options, &units);
         let spares = sound.map(|sound| -> Spares { Box::new(move |error| sound.takes(error)) });

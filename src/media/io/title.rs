@@ -6,7 +6,8 @@ use crate::Source;
 use crate::io::camera;
 use crate::io::rtsp::host;
 
-/// The name of `source`: of a V4L2 camera, the kernel's name; of a network camera, its host.
+/// The name of `source`: of a V4L2 camera, the kernel's name; of a network camera, its host; of the user's fragment, its
+/// first element without properties, which may contain a key.
 pub(super) fn title(source: &Source) -> String {
     match source {
         Source::Auto => "camera".to_owned(),
@@ -22,14 +23,36 @@ pub(super) fn title(source: &Source) -> String {
         Source::Libcamera { camera: Some(name) } => format!("libcamera {name}"),
         Source::NvArgus { sensor } => format!("nvargus {sensor}"),
         Source::Rtsp { url, .. } => format!("network camera {}", host(url)),
-        Source::Pipeline { .. } => "pipeline".to_owned(),
+        Source::Pipeline { fragment } => match first_element(fragment) {
+            Some(element) => format!("pipeline of {element}"),
+            None => "pipeline".to_owned(),
+        },
     }
+}
+
+/// The first word of a fragment, if it can be the name of an element.
+fn first_element(fragment: &str) -> Option<&str> {
+    let first = fragment.split_whitespace().next()?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    first.chars().all(is_name).then_some(first)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::CameraFormat;
+
+    #[test]
+    fn a_pipeline_is_named_by_its_first_element_alone() {
+        #[track_caller]
+        fn check(fragment: &str, expected: &str) {
+            assert_eq!(title(&Source::Pipeline { fragment: fragment.to_owned() }), expected);
+        }
+        check("libcamerasrc ! videoconvert", "pipeline of libcamerasrc");
+        check(" souphttpsrc location=https://u:p@cam/ ! decodebin", "pipeline of souphttpsrc");
+        check("location=https://u:p@cam/", "pipeline");
+        check("", "pipeline");
+    }
 
     #[test]
     fn a_network_camera_is_named_by_its_host_alone() {

@@ -71,6 +71,11 @@ impl AccessUnits {
         (state.source, state.bitrate) = (source, bitrate);
     }
 
+    /// The name of the source.
+    pub(in crate::io) fn source(&self) -> String {
+        self.0.lock().source.clone()
+    }
+
     /// Call it when the encoder was given another bitrate.
     pub(in crate::io) fn note_bitrate(&self, bitrate: u32) {
         self.0.lock().bitrate = Some(bitrate);
