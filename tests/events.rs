@@ -490,6 +490,40 @@ mod program {
     }
 
     #[tokio::test]
+    async fn an_output_that_fails_and_works_again_is_two_events() {
+        let sandbox = sandbox();
+        let (urls, file, folder) = (sandbox.url(), temporary("events.jsonl"), temporary("disk"));
+        let output = folder.join("out.ts");
+        let more = ["--output.path", output.to_str().unwrap()];
+        let events = ["--events.file", file.to_str().unwrap()];
+        let chosen = ["--events.types", "output_trouble,output_works,stopping"];
+        let edge = Edge::start(&job(&urls, &[&more[..], &events, &chosen].concat()));
+        let events = |count| {
+            until("the events", || {
+                let events = parsed(&fs::read_to_string(&file).unwrap_or_default());
+                (events.len() >= count).then_some(events)
+            })
+        };
+        let trouble = events(1).remove(0);
+        assert_eq!(
+            (&trouble["type"], &trouble["output"]),
+            (&"output_trouble".into(), &output.to_str().unwrap().into())
+        );
+        assert!(trouble["reason"].as_str().unwrap().contains("out.ts"), "{trouble}");
+        fs::create_dir(&folder).unwrap();
+        let works = events(2).remove(1);
+        assert_eq!(
+            (&works["type"], &works["output"]),
+            (&"output_works".into(), &output.to_str().unwrap().into())
+        );
+        edge.signal("TERM");
+        edge.end().with_code(0);
+        assert_eq!(types(&events(3)), ["output_trouble", "output_works", "stopping"]);
+        fs::remove_file(file).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
     async fn a_reload_changes_the_receivers_of_events_and_a_refused_reload_is_an_event() {
         let sandbox = sandbox();
         let (config, file) = (temporary("edge.toml"), temporary("events.jsonl"));

@@ -121,13 +121,17 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         mqtt,
         events,
     };
+    let (reporting, reported) = (reloading.outlets.clone(), reloading.events.bus.clone());
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
         never = served.run() => match never {},
         never = published.run() => match never {},
         never = followed => match never {},
+        never = reporting.publish_changes(&reported) => match never {},
     };
+    // The outputs are closed by their last owner, and the sinks end with the last bus.
+    drop((reporting, reported));
     budgets.close().await;
     let Reloading { events: Events { sinks, .. }, outlets, .. } = reloading;
     let closed = outlets.close().await;

@@ -161,6 +161,18 @@ pub enum Kind {
         /// Seconds since they were sent.
         after_s: u64,
     },
+    /// An output cannot be opened or written; it is tried again.
+    OutputTrouble {
+        /// The name of the output.
+        output: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The output is written again.
+    OutputWorks {
+        /// The name of the output.
+        output: String,
+    },
     /// This receiver was too slow: the oldest events that waited for it were dropped.
     EventsLost {
         /// How many.
@@ -201,6 +213,8 @@ impl Kind {
             Self::ParametersApplied { .. } => "parameters_applied",
             Self::ParametersRefused { .. } => "parameters_refused",
             Self::ParametersNotConfirmed { .. } => "parameters_not_confirmed",
+            Self::OutputTrouble { .. } => "output_trouble",
+            Self::OutputWorks { .. } => "output_works",
             Self::EventsLost { .. } => "events_lost",
         }
     }
@@ -230,6 +244,7 @@ const fn row(
 
 const REASON: (&str, &str) = ("reason", "text");
 const BUDGET: (&str, &str) = ("budget", "amount and period");
+const OUTPUT: (&str, &str) = ("output", "name of the output");
 const CHANGE: (&str, &str) = ("change", "number of the change, up by one each time");
 
 /// Every kind, in the order of a job's life.
@@ -303,6 +318,12 @@ pub const TYPES: &[Type] = &[
         "the model has neither reported nor refused them",
         &[CHANGE, ("after_s", "seconds since they were sent")],
     ),
+    row(
+        "output_trouble",
+        "an output cannot be opened or written, and is tried again",
+        &[OUTPUT, REASON],
+    ),
+    row("output_works", "the output is written again", &[OUTPUT]),
     row("events_lost", "this receiver was too slow", &[("count", "of events that were dropped")]),
 ];
 
@@ -351,7 +372,11 @@ mod tests {
             Kind::ParametersRefused { .. } => {
                 Kind::ParametersNotConfirmed { change: 7, after_s: 7 }
             }
-            Kind::ParametersNotConfirmed { .. } => Kind::EventsLost { count: 7 },
+            Kind::ParametersNotConfirmed { .. } => {
+                Kind::OutputTrouble { output: text(), reason: text() }
+            }
+            Kind::OutputTrouble { .. } => Kind::OutputWorks { output: text() },
+            Kind::OutputWorks { .. } => Kind::EventsLost { count: 7 },
             Kind::EventsLost { .. } => return None,
         })
     }

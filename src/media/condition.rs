@@ -62,23 +62,24 @@ impl Condition {
         Self { health: Health::Waiting, since: now, why: None, moved: now }
     }
 
-    /// Call when bytes were written.
-    pub(crate) fn on_written(&mut self, now: Instant) {
-        self.set(Health::Ok, None, now);
+    /// Call when bytes were written. Returns whether that changes how the output is.
+    pub(crate) fn on_written(&mut self, now: Instant) -> bool {
+        let has_changed = self.set(Health::Ok, None, now);
         if now.saturating_duration_since(self.moved) > QUIET {
             self.since = now;
         }
         self.moved = now;
+        has_changed
     }
 
-    /// Call when the output failed. `why` says the cause.
-    pub(crate) fn on_failure(&mut self, why: String, now: Instant) {
-        self.set(Health::Failed, Some(why), now);
+    /// Call when the output failed. `why` says the cause. Returns whether that changes how the output is.
+    pub(crate) fn on_failure(&mut self, why: String, now: Instant) -> bool {
+        self.set(Health::Failed, Some(why), now)
     }
 
-    /// Call when the output has no reader.
-    pub(crate) fn on_no_reader(&mut self, why: String, now: Instant) {
-        self.set(Health::Waiting, Some(why), now);
+    /// Call when the output has no reader. Returns whether that changes how the output is.
+    pub(crate) fn on_no_reader(&mut self, why: String, now: Instant) -> bool {
+        self.set(Health::Waiting, Some(why), now)
     }
 
     /// How the output is, since when, and why it is not `Ok`.
@@ -92,12 +93,14 @@ impl Condition {
         (self.health, self.since, why)
     }
 
-    fn set(&mut self, health: Health, why: Option<String>, now: Instant) {
-        if self.health != health {
+    fn set(&mut self, health: Health, why: Option<String>, now: Instant) -> bool {
+        let has_changed = self.health != health;
+        if has_changed {
             self.since = now;
         }
         self.health = health;
         self.why = why;
+        has_changed
     }
 }
 
@@ -114,11 +117,11 @@ mod tests {
         let mut condition = Condition::new(start);
         let no_video = || Some(NO_VIDEO.to_owned());
         assert_eq!(condition.view(at(1)), (Health::Waiting, start, no_video()));
-        condition.on_written(at(2));
-        condition.on_written(at(5));
+        assert!(condition.on_written(at(2)));
+        assert!(!condition.on_written(at(5)));
         assert_eq!(condition.view(at(15)), (Health::Ok, at(2), None));
         assert_eq!(condition.view(at(16)), (Health::Waiting, at(15), no_video()));
-        condition.on_written(at(20));
+        assert!(!condition.on_written(at(20)));
         assert_eq!(condition.view(at(20)), (Health::Ok, at(20), None));
     }
 
@@ -127,10 +130,10 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut condition = Condition::new(start);
-        condition.on_failure("full".to_owned(), at(1));
-        condition.on_failure("gone".to_owned(), at(9));
+        assert!(condition.on_failure("full".to_owned(), at(1)));
+        assert!(!condition.on_failure("gone".to_owned(), at(9)));
         assert_eq!(condition.view(at(99)), (Health::Failed, at(1), Some("gone".to_owned())));
-        condition.on_no_reader("alone".to_owned(), at(100));
+        assert!(condition.on_no_reader("alone".to_owned(), at(100)));
         assert_eq!(condition.view(at(101)), (Health::Waiting, at(100), Some("alone".to_owned())));
     }
 }

@@ -5,14 +5,18 @@
 //!
 //! Does not: block; `media::io::Output` writes on its own thread.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::changes::Failing;
 use crate::config::{Config, Output as Options, StreamOf};
+use crate::events::Bus;
 use crate::status::{LinkState, OutputReport};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
@@ -91,7 +95,11 @@ fn check_one(config: &Config, file: Option<&Path>, target: &Target) -> Result<()
 
 /// The outputs of the configuration. Clones share them.
 #[derive(Clone, Default)]
-pub struct Outlets(Arc<Mutex<Vec<Outlet>>>);
+pub struct Outlets {
+    all: Arc<Mutex<Vec<Outlet>>>,
+    /// Notified when the state of an output changes, or an output is added or removed.
+    changed: Arc<Notify>,
+}
 
 #[derive(Clone)]
 struct Outlet {
@@ -130,6 +138,7 @@ impl Outlets {
                 None => {
                     let output = Output::open(&options.name, options.target.clone(), &ends);
                     let output = output.map_err(OutputError::Media)?;
+                    output.notify(&self.changed);
                     Outlet { options: options.clone(), output: Arc::new(Mutex::new(output)) }
                 }
             });
@@ -139,6 +148,7 @@ impl Outlets {
         };
         let has_changed = options(&present) != options(&next);
         *self.lock() = next;
+        self.changed.notify_one();
         Ok(has_changed)
     }
 
@@ -173,6 +183,18 @@ impl Outlets {
         self.lock().iter().map(|outlet| locked(&outlet.output).state()).collect()
     }
 
+    /// Publishes each failure of an output, and its end, until it is dropped.
+    pub(crate) async fn publish_changes(&self, bus: &Bus) -> Infallible {
+        let mut failing = Failing::default();
+        loop {
+            // A notification that comes meanwhile is kept.
+            for kind in failing.on_states(&self.states()) {
+                bus.publish(|| kind);
+            }
+            self.changed.notified().await;
+        }
+    }
+
     /// Waits a short time until all bytes are written. Drop the sinks before. The error is why an output is not written.
     pub(crate) async fn close(self) -> Result<(), OutputError> {
         let outlets = std::mem::take(&mut *self.lock());
@@ -196,7 +218,7 @@ impl Outlets {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Outlet>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Does not: write video; `media::io` does.
 
+mod changes;
 mod io;
 
 pub(crate) use io::check;

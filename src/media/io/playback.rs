@@ -10,12 +10,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::target::{Fit, Opened};
 use crate::MediaError;
@@ -54,11 +54,21 @@ struct PlaybackState {
     /// Whether to open the output again with the next segment.
     reopens: AtomicBool,
     condition: Mutex<Condition>,
+    /// Notified when the condition changes.
+    changed: OnceLock<Arc<Notify>>,
 }
 
 impl PlaybackState {
     fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what has happened to the output.
+    fn note(&self, note: impl FnOnce(&mut Condition) -> bool) {
+        let has_changed = note(&mut self.condition());
+        if let Some(changed) = self.changed.get().filter(|_| has_changed) {
+            changed.notify_one();
+        }
     }
 }
 
@@ -74,6 +84,7 @@ impl Owner {
             is_left: AtomicBool::new(false),
             reopens: AtomicBool::new(false),
             condition: Mutex::new(Condition::new(Instant::now())),
+            changed: OnceLock::new(),
         }))
     }
 }
@@ -159,6 +170,13 @@ impl Output {
         let (health, since, why) = self.shared.0.condition().view(Instant::now());
         let (bytes, drops) = (self.written(), self.dropped());
         OutputState { name: self.name.clone(), kind: self.kind, health, since, why, bytes, drops }
+    }
+
+    /// Notifies `changed` now, and whenever the health in [`Output::state`] changes other than by time. Only the first
+    /// call counts.
+    pub fn notify(&self, changed: &Arc<Notify>) {
+        let _ = self.shared.0.changed.set(Arc::clone(changed));
+        changed.notify_one();
     }
 
     /// Begins the next of numbered files with the next segment. Other outputs stay as they are.
@@ -258,7 +276,7 @@ impl Writer {
             };
             if written > 0 {
                 self.shared.written.fetch_add(written, Ordering::Relaxed);
-                self.shared.condition().on_written(now);
+                self.shared.note(|condition| condition.on_written(now));
             }
         }
         Ok(())
@@ -298,8 +316,8 @@ impl Writer {
         self.opened = None;
         let now = Instant::now();
         match error.is_no_reader() {
-            true => self.shared.condition().on_no_reader(error.to_string(), now),
-            false => self.shared.condition().on_failure(error.to_string(), now),
+            true => self.shared.note(|condition| condition.on_no_reader(error.to_string(), now)),
+            false => self.shared.note(|condition| condition.on_failure(error.to_string(), now)),
         }
         let (level, line) = match error.is_no_reader() {
             true => {
