@@ -72,7 +72,7 @@ if command -v apt-get >/dev/null; then
       tar --extract --directory "$tools" --strip-components=3 ./usr/bin/promtool
     rm -r "$place"
   fi
-elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0; then
+elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0; then
   say "this system has no apt; install the contents of these packages of Debian: ${packages[*]}"
   exit 1
 fi

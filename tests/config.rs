@@ -318,6 +318,40 @@ kind = \"test\"
 }
 
 #[test]
+fn masks_are_lists_of_corners_and_each_mistake_has_its_line() {
+    let masks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+    let two = good("[source]\nmasks = [\n  '0,0 0.25,0.5',\n  '0.5,0.5 1,.6 0.7,0.9',\n]");
+    assert_eq!(two.media.video.masks, masks(&["0,0 0.25,0.5", "0.5,0.5 1,0.6 0.7,0.9"]));
+    assert!(good("[source]\nmasks = []").media.video.masks.is_empty());
+    let variable = [("LIVEPEER_EDGE_SOURCE_MASKS", "0,0 0.25,0.5; 0.5,0.5 1,.6 0.7,0.9")];
+    let config = resolve(&layers("", &variable, &[]), Purpose::Demo).unwrap();
+    assert_eq!(config.media.video.masks, two.media.video.masks);
+
+    check(
+        "[source]\nmasks = ['0,0 1,1', '0,0 1,1.5']",
+        &["camera.toml:4: source.masks: mask 2 has \"1,1.5\", which is no corner: \
+           write x,y with numbers from 0 to 1, such as 0.25,0.5"],
+    );
+    check(
+        "[source]\nkind = 'test'\nmasks = ['0,0']",
+        &["camera.toml:5: source.masks: mask 1 has the wrong number of corners (1): \
+           write two opposite corners of a rectangle, or 3 to 64 of a polygon, such as \"0,0 0.25,0.5\""],
+    );
+    check(
+        "[source]\nmasks = ['0,0 1,0 0.5,0']",
+        &["camera.toml:4: source.masks: mask 1 has no area: its corners are all on one line"],
+    );
+    let many = format!("[source]\nmasks = [{}]", "'0,0 1,1', ".repeat(33));
+    check(&many, &["camera.toml:4: source.masks: has 33 masks; at most 32 are possible"]);
+    let kinds = "found a list; allowed: list of masks";
+    check("[source]\nmasks = [[0, 0, 1, 1]]", &[&format!("camera.toml:4: source.masks: {kinds}")]);
+    check(
+        "[source]\nmasks = '0,0 1,1'",
+        &["camera.toml:4: source.masks: found \"0,0 1,1\"; allowed: list of masks"],
+    );
+}
+
+#[test]
 fn bounds_are_inclusive() {
     check("[video]\nfps = 1\nwidth = 64\nheight = 2160\nbitrate = 100000\nsegment = '10s'", &[]);
     check("[video]\nfps = 0", &["camera.toml:4: video.fps: found 0; allowed: 1 to 60 frames/s"]);

@@ -161,7 +161,7 @@ fn auto_tries_the_camera_port_first_and_names_each_failure() {
     let jetson = Options {
         source: Source::NvArgus { sensor: 0 },
         encoder: Encoder { element: Some("nvv4l2h264enc".into()), speed: Speed::Ultrafast },
-        video: Video { segment: Duration::from_secs(10), ..auto.video },
+        video: Video { segment: Duration::from_secs(10), ..auto.video.clone() },
         ..Options::default()
     };
     block_on(async {

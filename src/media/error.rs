@@ -158,6 +158,9 @@ pub enum MediaError {
     /// The source delivers neither raw video nor H.264.
     #[error("the source gives {0}, but raw video or H.264 is needed")]
     UnusableCaps(String),
+    /// The masks cannot be filled, so nothing is captured.
+    #[error("the picture cannot be masked, so it is not captured: {0}; see source.masks")]
+    Mask(String),
     /// No installed decoder supports the input's video.
     #[error("nothing here decodes {format}{}", libav_advice(*.has_libav))]
     NoDecoder {
@@ -314,6 +317,7 @@ impl MediaError {
             | Self::NotOffered { .. }
             | Self::Fragment(_)
             | Self::UnusableCaps(_)
+            | Self::Mask(_)
             | Self::NoDecoder { .. }
             | Self::NoVideo(_)
             | Self::UnknownInput

@@ -16,6 +16,7 @@ pub mod io;
 mod launch_line;
 pub mod level;
 pub mod limits;
+pub mod mask;
 pub mod modes;
 pub mod motion;
 pub mod mp4;
@@ -47,6 +48,7 @@ pub mod verdicts;
 
 pub use condition::{Health, OutputState};
 pub use error::MediaError;
+pub use mask::{Mask, MaskError};
 pub use mpegts::AudioCodec;
 pub use options::{
     Audio, Bitrates, CameraFormat, Encoder, Flip, MaxLatency, Microphone, OnCameraLoss, Options,

@@ -13,7 +13,7 @@
 //! | any | any |
 //!
 //! H.264 that passes through cannot be scaled or rotated: unless the configuration requires H.264, it is considered
-//! only in the requested size and without rotation.
+//! only in the requested size and without rotation. With masks H.264 is always decoded, so it comes last.
 //!
 //! Does not: query the camera.
 
@@ -122,7 +122,7 @@ pub(crate) fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -
     let is_allowed = |mode: &&Mode| match wanted {
         CameraFormat::Auto => {
             mode.format != CameraFormat::H264
-                || (mode.size_fits(video) && !video.is_turned() && mode.grade(video) < 5)
+                || (mode.size_fits(video) && !video.is_changed() && mode.grade(video) < 5)
         }
         CameraFormat::H264 | CameraFormat::Mjpeg | CameraFormat::Raw => mode.format == wanted,
     };
@@ -134,7 +134,10 @@ pub(crate) fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -
         };
         (mode.grade(video), format, mode.cost(video))
     };
-    modes.iter().filter(is_allowed).min_by_key(order)
+    let is_decoded = wanted == CameraFormat::Auto && !video.masks.is_empty();
+    let best = modes.iter().filter(is_allowed).min_by_key(order);
+    // A camera that offers H.264 alone: its video is decoded for the masks.
+    best.or_else(|| modes.iter().filter(|_| is_decoded).min_by_key(order))
 }
 
 #[cfg(test)]

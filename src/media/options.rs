@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mpegts::AudioCodec;
 
+use crate::mask::Mask;
 use crate::motion::MotionOptions;
 use crate::queue::MAX_LATENCY;
 use crate::rate::Bounds;
@@ -212,12 +213,20 @@ pub struct Video {
     pub flip: Flip,
     /// Whether to crop the picture to the aspect ratio of `width` × `height`, instead of adding bars.
     pub crop: bool,
+    /// Areas of the picture that are filled with black. They are parts of the picture of `width` × `height`, after it
+    /// was rotated, mirrored and cropped.
+    pub masks: Vec<Mask>,
 }
 
 impl Video {
     /// Whether the picture is cropped, rotated or mirrored, which needs raw video.
     pub(crate) fn is_turned(&self) -> bool {
         self.crop || self.rotate != Rotate::None || self.flip != Flip::None
+    }
+
+    /// Whether the picture is changed here, so that H.264 of a camera cannot pass through.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_turned() || !self.masks.is_empty()
     }
 }
 
@@ -258,6 +267,7 @@ impl Default for Video {
             rotate: Rotate::None,
             flip: Flip::None,
             crop: false,
+            masks: Vec::new(),
         }
     }
 }

@@ -30,6 +30,9 @@ pub(crate) const TRIAL_FRAMES: u64 = 8;
 /// The name of the filter whose caps are the size of the picture.
 pub(crate) const SHAPE: &str = "edge_shape";
 
+/// The name of the element after which masks are filled.
+pub(crate) const MASKED: &str = "edge_masked";
+
 /// The name of the element that converts full range to limited range, for encoders that cannot signal the range.
 pub(crate) const RANGE: &str = "edge_range";
 /// Rotates pictures upright, by the orientation in their file.
@@ -37,7 +40,11 @@ const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
 
 /// The description of all elements after a source of this form; `None` while the form is not negotiated.
 pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
-    let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
+    let masked = match video.masks.is_empty() {
+        true => String::new(),
+        false => format!("identity name={MASKED} ! "),
+    };
+    let encode = format!("{masked}{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
     // `videorate` comes first, so that surplus frames are dropped before they cost anything. It does not fill the time
     // before the first frame, because a camera may take seconds to begin.
@@ -64,7 +71,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
     match form {
         Form::H264 => Some(finish()),
         Form::Negotiated => None,
-        Form::Nvmm if element.row.upload.is_some() && !video.is_turned() => Some(encode),
+        Form::Nvmm if element.row.upload.is_some() && !video.is_changed() => Some(encode),
         Form::Nvmm if !video.is_turned() => {
             Some(format!("nvvidconv ! {} ! {encode}", source::shaped(best, video)))
         }
@@ -108,6 +115,11 @@ fn finish() -> String {
     )
 }
 
+/// The elements that decode H.264, before others.
+pub(crate) fn decode(decoder: &str) -> String {
+    format!("h264parse ! {decoder} ! ")
+}
+
 /// A pipeline that decodes a transport stream, applies `effect` (elements from raw video to raw video)
 /// and encodes again.
 pub(crate) fn transform(
@@ -118,11 +130,13 @@ pub(crate) fn transform(
     speed: Speed,
 ) -> String {
     // The picture was rotated before it was first encoded.
-    let upright = Video { rotate: Rotate::None, flip: Flip::None, crop: false, ..video.clone() };
+    let (rotate, flip) = (Rotate::None, Flip::None);
+    let upright = Video { rotate, flip, crop: false, masks: Vec::new(), ..video.clone() };
     let tail = tail(Form::Raw, &upright, element, speed).unwrap_or_default();
     format!(
         "appsrc name={INPUT} is-live=true format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
-         ! tsdemux ! h264parse ! {decoder} ! videoconvert ! {effect} ! {tail}"
+         ! tsdemux ! {}videoconvert ! {effect} ! {tail}",
+        decode(decoder)
     )
 }
 

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
 //! | file | decoded, paced by the clock | decoded video of any size, or one picture |
-//! | v4l2 | in the chosen mode, deinterlaced | H.264, or raw video |
+//! | v4l2 | in the chosen mode, deinterlaced; H.264 is decoded if masks are set | H.264, raw or decoded video |
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
 //! | rtsp | over TCP; passed through or decoded, as decided before | H.264, or decoded video of any size |
@@ -207,7 +207,13 @@ fn camera(decided: &Decided, video: &Video) -> SourceHead {
     };
     let caps = mode.caps();
     match mode.format {
-        CameraFormat::H264 => SourceHead { text: format!("{from} ! {caps}"), form: Form::H264 },
+        CameraFormat::H264 if video.masks.is_empty() => {
+            SourceHead { text: format!("{from} ! {caps}"), form: Form::H264 }
+        }
+        CameraFormat::H264 => SourceHead {
+            text: format!("{from} ! {caps} ! {} {LIVE_QUEUE} name={PACED}", decode()),
+            form: Form::Decoded,
+        },
         // Do not use v4l2jpegdec, which stalls for ever on a Pi 4 (field-facts).
         CameraFormat::Mjpeg => SourceHead {
             text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"),

@@ -69,6 +69,7 @@ const MEDIA: &[(&str, Cause)] = &[
         "MediaError::UnusableCaps",
         Reason("the caps filter after a fragment refuses other formats first"),
     ),
+    ("MediaError::Mask", Test("a_picture_that_cannot_be_masked_ends_the_capture")),
     ("MediaError::NoDecoder", Test("row_a_format_that_nothing_decodes")),
     ("MediaError::NoVideo", Test("row_files_that_hold_no_video")),
     ("MediaError::UnknownInput", Test("row_files_that_hold_no_video")),

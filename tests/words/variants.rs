@@ -234,6 +234,9 @@ pub(crate) const JOBS: &[(&str, Cause)] = &[
 
 /// Errors of the program: secrets, configuration, commands.
 pub(crate) const PROGRAM: &[(&str, Cause)] = &[
+    ("MaskError::Corner", Test("a_text_that_is_no_mask_is_refused_with_its_fault")),
+    ("MaskError::Corners", Test("a_text_that_is_no_mask_is_refused_with_its_fault")),
+    ("MaskError::Flat", Test("a_text_that_is_no_mask_is_refused_with_its_fault")),
     ("NoSource", Test("a_wrong_credential_or_url_is_refused_without_showing_the_secret")),
     ("SecretError::Content", Test("row_secrets_that_cannot_be_read")),
     ("SecretError::Environment", Test("row_secrets_that_cannot_be_read")),

@@ -19,6 +19,8 @@ pub(super) struct TrialFrames {
     pub(super) time: Duration,
     /// Whether the frames were encoded here.
     pub(super) encodes: bool,
+    /// The number of masks that were filled in each.
+    pub(super) masks: usize,
 }
 
 /// The outcome of a trial of the source.
@@ -61,8 +63,12 @@ pub(super) fn camera(source: &Source, trial: &CameraTrial, fps: u32, has_agent: 
 }
 
 fn came(frames: TrialFrames, fps: u32) -> Finding {
-    let TrialFrames { count, time, encodes } = frames;
-    let how = if encodes { "encoded here" } else { "its H.264 passes through" };
+    let TrialFrames { count, time, encodes, masks } = frames;
+    let how = match (encodes, masks) {
+        (true, 0) => "encoded here",
+        (true, _) => "masked (source.masks) and encoded here",
+        (false, _) => "its H.264 passes through",
+    };
     let tenths = count.saturating_mul(10_000) / u64::try_from(time.as_millis()).unwrap_or(1).max(1);
     let what = format!("{count} frames came, {}.{} a second; {how}", tenths / 10, tenths % 10);
     if count == 0 {
@@ -170,7 +176,7 @@ mod tests {
     }
 
     fn frames(count: u64, encodes: bool) -> CameraTrial {
-        CameraTrial::Came(TrialFrames { count, time: Duration::from_secs(3), encodes })
+        CameraTrial::Came(TrialFrames { count, time: Duration::from_secs(3), encodes, masks: 0 })
     }
 
     #[test]
@@ -180,6 +186,10 @@ mod tests {
         let slow = "15 frames came, 5.0 a second; encoded here; 24 are wanted";
         check(&frames(15, true), false, Verdict::Warning, slow);
         check(&frames(0, true), false, Verdict::Failed, "it opens, but no frame comes");
+        let time = Duration::from_secs(3);
+        let masked = CameraTrial::Came(TrialFrames { count: 72, time, encodes: true, masks: 2 });
+        let text = "72 frames came, 24.0 a second; masked (source.masks) and encoded here";
+        check(&masked, false, Verdict::Ok, text);
     }
 
     #[test]

@@ -86,8 +86,8 @@ impl Takes {
             Self::Flag(_) | Self::Whole { .. } | Self::Table { .. } => {
                 serde_json::from_str(text).unwrap_or_else(|_| plain())
             }
-            Self::Texts { .. } => {
-                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Self::Texts { separator, .. } => {
+                let parts = text.split(*separator).map(str::trim).filter(|part| !part.is_empty());
                 Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
             }
             Self::OneOf(_) | Self::BitRate { .. } | Self::Time { .. } | Self::Text { .. } => {

@@ -51,7 +51,7 @@ pub(super) static KEYS: &[Key] = &[
             example: r#"["https://signer.example"]"#,
         },
         what: "Remote signers that use the same key, the preferred one first. A URL without a scheme uses https, and port 443 unless it names another.",
-        takes: Takes::Texts { kind: "https URLs", keep: peers::keep_signers },
+        takes: Takes::Texts { separator: ',', kind: "https URLs", keep: peers::keep_signers },
     },
     Key {
         name: "signer.headers",

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
-use crate::config::draft::SourceKind;
+use crate::config::draft::{Draft, SourceKind};
 use crate::config::peers;
-use media::{CameraFormat, Flip, MaxLatency, OnCameraLoss, Rotate, Speed};
+use media::mask::MASKS;
+use media::{CameraFormat, Flip, MaskError, MaxLatency, OnCameraLoss, Rotate, Speed};
 use resilience::secret::NoSource;
 
 pub(super) static KEYS: &[Key] = &[
@@ -111,6 +112,15 @@ pub(super) static KEYS: &[Key] = &[
             kind: "GStreamer pipeline",
             keep: |d, text| filled(text).map(|text| d.source.fragment = Some(text.to_owned())),
         },
+    },
+    Key {
+        name: "source.masks",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#"["0,0 0.25,0.5", "0.5,0.5 1,0.6 0.7,0.9"]"#,
+        },
+        what: "Areas of the picture that are black wherever it is sent, stored or shown. Each is its corners x,y, from 0,0 at the upper left to 1,1 at the lower right of the picture that is sent, so after video.rotate, video.flip and video.crop: two opposite corners of a rectangle, or at least three of a polygon. H.264 from a camera is decoded and encoded again then. If masks cannot be applied, nothing is captured. In the environment and in an argument, masks are separated by semicolons.",
+        takes: Takes::Texts { kind: "masks", separator: ';', keep: keep_masks },
     },
     Key {
         name: "source.on-camera-loss",
@@ -257,6 +267,18 @@ pub(super) static KEYS: &[Key] = &[
         ]),
     },
 ];
+
+/// Keeps all masks, or names the first that is wrong.
+fn keep_masks(draft: &mut Draft, texts: &[&str]) -> Result<(), String> {
+    if texts.len() > MASKS {
+        return Err(format!("has {} masks; at most {MASKS} are possible", texts.len()));
+    }
+    let mask = |(number, text): (usize, &&str)| {
+        text.parse().map_err(|error: MaskError| format!("mask {number} {error}"))
+    };
+    draft.video.masks = (1..).zip(texts).map(mask).collect::<Result<_, _>>()?;
+    Ok(())
+}
 
 /// The path in the text, which may be a `file://` URL.
 fn file(text: &str) -> Result<PathBuf, String> {

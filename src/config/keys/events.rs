@@ -15,6 +15,7 @@ pub(super) static KEYS: &[Key] = &[
         initial: Initial::Unset { means: "all", example: r#"["camera_lost", "camera_back"]"# },
         what: "The types of events that are written to standard output and to the file.",
         takes: Takes::Texts {
+            separator: ',',
             kind: NAMES,
             keep: |d, names| keep_types(&mut d.events.types, names),
         },
@@ -65,7 +66,11 @@ pub(super) static KEYS: &[Key] = &[
         name: "events.exec",
         initial: Initial::Unset { means: "no program", example: r#"["/usr/local/bin/on-event"]"# },
         what: "A program and its arguments, run for each event with the JSON object on its standard input, one at a time, without a shell.",
-        takes: Takes::Texts { kind: "a program and its arguments", keep: keep_exec },
+        takes: Takes::Texts {
+            separator: ',',
+            kind: "a program and its arguments",
+            keep: keep_exec,
+        },
     },
     Key {
         name: "events.exec-time",
@@ -82,6 +87,7 @@ pub(super) static KEYS: &[Key] = &[
         initial: Initial::Unset { means: "all but model", example: r#"["camera_lost"]"# },
         what: "The types of events for which the program is run.",
         takes: Takes::Texts {
+            separator: ',',
             kind: NAMES,
             keep: |d, names| keep_types(&mut d.events.exec_types, names),
         },
@@ -109,6 +115,7 @@ pub(super) static KEYS: &[Key] = &[
         initial: Initial::Unset { means: "all but model", example: r#"["camera_lost"]"# },
         what: "The types of events that are posted.",
         takes: Takes::Texts {
+            separator: ',',
             kind: NAMES,
             keep: |d, names| keep_types(&mut d.events.webhook_types, names),
         },

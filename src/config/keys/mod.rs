@@ -132,6 +132,8 @@ pub enum Takes {
     Texts {
         /// What kind of texts.
         kind: &'static str,
+        /// Separates the texts in the environment and in an argument.
+        separator: char,
         /// Keeps the value.
         keep: fn(&mut Draft, &[&str]) -> Result<(), String>,
     },

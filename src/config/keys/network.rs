@@ -32,6 +32,7 @@ pub(super) static KEYS: &[Key] = &[
         },
         what: "The network interfaces whose traffic counts for network.budget, of all programs, as the kernel counts it.",
         takes: Takes::Texts {
+            separator: ',',
             kind: "names of interfaces",
             keep: |d, names| {
                 d.interfaces =
@@ -47,7 +48,7 @@ pub(super) static KEYS: &[Key] = &[
             example: r#"["https://orchestrator.example:8935"]"#,
         },
         what: "Orchestrators that may run the job, the preferred one first. A URL without a scheme uses https, and port 8935 unless it names another.",
-        takes: Takes::Texts { kind: "https URLs", keep: peers::keep_urls },
+        takes: Takes::Texts { separator: ',', kind: "https URLs", keep: peers::keep_urls },
     },
     Key {
         name: "orchestrator.order",

@@ -19,7 +19,7 @@ use crate::io::listening::MicrophoneKeeper;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, RunningPipeline, Spares, Watch};
 use crate::io::title::title;
-use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
+use crate::io::{decoded, diagnosis, encoders, masks, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
 use crate::stall::{self, FrameTimes, Limits, Stall, StallJudgement};
@@ -110,6 +110,9 @@ impl Capture {
                 feed.attach(built.upcast_ref(), KeyRequest::Event)?;
                 measure::watch(built.upcast_ref(), &source, measure::wanted(options));
             }
+        }
+        if head.form != Form::Negotiated {
+            masks::attach(built.upcast_ref(), &options.video.masks, &feed, &ending)?;
         }
         units.set_max_latency(options.max_latency.0);
         units.describe(named(&source), element.is_some().then_some(options.video.bitrate));

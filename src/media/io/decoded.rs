@@ -85,6 +85,12 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     });
 }
 
+/// The element that decodes H.264 in a description: libav's, because it outputs each frame without delay, else any.
+pub(super) fn h264_decoder() -> &'static str {
+    let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
+    if has_libav { "avdec_h264" } else { "decodebin" }
+}
+
 /// Converts full range to limited range, if `bin` has an encoder that cannot signal full range. Call it before the
 /// pipeline plays.
 pub(super) fn limit_range(bin: &gst::Bin) {

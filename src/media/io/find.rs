@@ -93,7 +93,12 @@ fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<FoundSou
     let mut modes = camera::modes(&device, video)?;
     let mut mode = camera::best(&device, &modes, format, video)?;
     let source = Source::V4l2 { device, format };
-    if format == CameraFormat::Auto && mode.format == CameraFormat::H264 {
+    if mode.format == CameraFormat::H264 && !video.masks.is_empty() {
+        log::info!(
+            "camera {}: its H.264 is decoded and encoded again: source.masks",
+            name.display()
+        );
+    } else if format == CameraFormat::Auto && mode.format == CameraFormat::H264 {
         let measured = measured(&source, &mode, wanted(options))?;
         let unfit = measured.fitness.filter(|fitness| *fitness != Fitness::Passes);
         modes.retain(|mode| mode.format != CameraFormat::H264);

@@ -15,6 +15,7 @@ mod diagnosis;
 mod encoders;
 mod find;
 mod listening;
+mod masks;
 mod measure;
 mod microphone;
 mod negotiated;

@@ -9,6 +9,7 @@ use crate::encoder::{Element, KeyRequest};
 use crate::io::access_units::Feed;
 use crate::io::decoded;
 use crate::io::diagnosis;
+use crate::io::masks;
 use crate::io::measure;
 use crate::io::pacing;
 use crate::io::running::{End, Ending};
@@ -35,7 +36,7 @@ pub(super) fn attach_when_negotiated(
         };
         let built = match (event.view(), pipeline.upgrade()) {
             (gst::EventView::Caps(caps), Some(pipeline)) => {
-                attach_tail(&pipeline, pad, caps.caps(), &options, &element, &feed)
+                attach_tail(&pipeline, pad, caps.caps(), &options, &element, (&feed, &ending))
             }
             // The pipeline has no sink yet, so no other element reports the end of the stream.
             (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
@@ -56,17 +57,22 @@ fn attach_tail(
     caps: &gst::CapsRef,
     options: &Options,
     element: &Element,
-    feed: &Feed,
+    (feed, ending): (&Feed, &Ending),
 ) -> Result<(), MediaError> {
-    let (form, key) = match caps.structure(0).map(|caps| caps.name().as_str()) {
-        Some("video/x-raw") => (Form::Raw, element.row.key),
-        Some("video/x-h264") => (Form::H264, KeyRequest::Event),
+    let masks = &options.video.masks;
+    let (form, decode, key) = match caps.structure(0).map(|caps| caps.name().as_str()) {
+        Some("video/x-raw") => (Form::Raw, String::new(), element.row.key),
+        Some("video/x-h264") if masks.is_empty() => (Form::H264, String::new(), KeyRequest::Event),
+        Some("video/x-h264") => {
+            log::info!("the H.264 of source.fragment is decoded and encoded again: source.masks");
+            (Form::Raw, pipeline::decode(decoded::h264_decoder()), element.row.key)
+        }
         _ => return Err(MediaError::UnusableCaps(caps.to_string())),
     };
     let tail =
         pipeline::tail(form, &options.video, element, options.encoder.speed).unwrap_or_default();
     let wait = if pacing::is_live(pipeline, pad) { "" } else { pacing::WAIT };
-    let text = format!("{wait}{tail}");
+    let text = format!("{wait}{decode}{tail}");
     log::debug!("pipeline behind {TAIL}: {}", launch_line(&text, &Source::Test));
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
@@ -79,6 +85,7 @@ fn attach_tail(
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     feed.attach(&tail, key)?;
     decoded::limit_range(&tail);
+    masks::attach(&tail, masks, feed, ending)?;
     if form == Form::H264 {
         measure::watch(&tail, &options.source, measure::wanted(options));
     }

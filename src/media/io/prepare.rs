@@ -40,6 +40,7 @@ pub(super) fn prepare(
         }
         Source::V4l2 { device, .. } => {
             element(SOURCE)?.set_property("device", device.to_string_lossy().as_ref());
+            decoded::attach(pipeline);
         }
         Source::Libcamera { camera: Some(camera) } => {
             element(SOURCE)?.set_property("camera-name", camera);

@@ -25,6 +25,10 @@ pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
     let source = &options.source;
     let Source::Rtsp { url, format, .. } = source else { return Ok(Decided::Nothing) };
     let passes = match format {
+        _ if !options.video.masks.is_empty() => {
+            log::info!("camera {}: decoded and encoded again: source.masks", host(url));
+            false
+        }
         CameraFormat::H264 => true,
         CameraFormat::Raw | CameraFormat::Mjpeg => false,
         CameraFormat::Auto if options.video.is_turned() => false,

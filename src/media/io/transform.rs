@@ -10,7 +10,7 @@ use gstreamer_app as gst_app;
 
 use crate::io::access_units::{AccessUnits, Feed, SegmentPieces};
 use crate::io::running::{self, End, Ending, RunningPipeline};
-use crate::io::{capture, diagnosis, encoders};
+use crate::io::{capture, decoded, diagnosis, encoders};
 use crate::limits::ACCESS_UNIT_BYTES;
 use crate::pipeline::INPUT;
 use crate::{MediaError, Options, Source, pipeline};
@@ -35,9 +35,7 @@ impl Transform {
     pub fn start(effect: &str, options: &Options) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let element = encoders::software(options)?;
-        // Prefer libav, because it outputs each frame without delay; else use any decoder.
-        let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
-        let decoder = if has_libav { "avdec_h264" } else { "decodebin" };
+        let decoder = decoded::h264_decoder();
         let description =
             pipeline::transform(decoder, effect, &options.video, &element, options.encoder.speed);
         let source = Source::Pipeline { fragment: effect.to_owned() };

@@ -68,7 +68,8 @@ async fn count(capture: &Capture) -> Result<TrialFrames, MediaError> {
         },
     }
     let count = capture.counts().encoded;
-    Ok(TrialFrames { count, time: first.elapsed(), encodes: capture.encodes() })
+    let masks = capture.options().video.masks.len();
+    Ok(TrialFrames { count, time: first.elapsed(), encodes: capture.encodes(), masks })
 }
 
 fn failure(end: End) -> MediaError {
