@@ -79,12 +79,12 @@ pub struct Options {
 
 /// A change of the options while the agent runs. Send it to the receiver of [`Agent::with_changes`].
 pub enum Change {
-    /// New parameters of the configuration: for the live job, and for every later start. They replace those that a
-    /// [`Control`] set.
+    /// New parameters of the configuration: for the live job, and for every later start. The new ones replace those
+    /// that a [`Control`] set.
     Params(Map<String, Value>),
     /// A request of a [`Control`].
     Control(Asked),
-    /// New media options. The camera is opened again if it has to be; the job goes on.
+    /// New media options. The camera is opened again if the new options need that; the job goes on.
     Media(Box<media::Options>),
     /// Another job, or other candidates. The live job is closed and the next one started; the camera goes on.
     Job(Box<JobPlan>),
@@ -109,7 +109,7 @@ pub struct JobPlan {
     pub rules: OfferRules,
     /// How candidates are reached, trusted and paid.
     pub network: Network,
-    /// Keeps parameters that a [`Control`] sets. [`KeptParams::params`] are those to start with.
+    /// Keeps parameters that a [`Control`] sets. Start the job with [`KeptParams::params`].
     pub kept: KeptParams,
 }
 
@@ -189,9 +189,9 @@ impl Agent {
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened first, so that a fault of the camera
-    /// is reported before a job costs anything. It plays once a job is live, or at once if input is stored or no job is
-    /// wanted. A camera
-    /// that is absent but may come is waited for without a job; with [`Recovery::Exit`] it is an error.
+    /// is reported before a job costs anything. The camera plays once a job is live, or at once if input is stored or
+    /// no job is wanted. A camera that is absent but may come is waited for without a job; with [`Recovery::Exit`] it
+    /// is an error.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         let units = self.units.clone();
         units.time_frames();

@@ -28,7 +28,7 @@ struct SharedOutputs {
     next: u64,
 }
 
-/// One output. It receives nothing before a segment has begun.
+/// One output. An output receives nothing before a segment has begun.
 struct Output {
     /// The number of an attached output; `None` for one of the configuration.
     number: Option<u64>,
@@ -222,7 +222,7 @@ mod tests {
         let length = |kept: &Mutex<Vec<u8>>| kept.lock().unwrap().len();
         let attached = segment(true);
         assert_eq!((length(&first), length(&second)), (4, 0));
-        // Another configuration does not detach it.
+        // Another configuration does not detach an attached output.
         outputs.replace(Vec::new());
         segment(false);
         assert_eq!((length(&first), length(&second)), (4, 4));

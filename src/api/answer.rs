@@ -1,4 +1,4 @@
-//! Makes answers: their status, headers and body.
+//! Makes the answers to requests: status, headers and body.
 //!
 //! Does not: send them.
 

@@ -153,7 +153,7 @@ impl Group {
     }
 }
 
-/// Whether a viewer is left. Forgets those that have gone.
+/// Whether a viewer is left. Forgets the viewers that have gone.
 fn has_viewers(seats: &mut Vec<Weak<Seat>>) -> bool {
     seats.retain(|seat| seat.strong_count() > 0);
     !seats.is_empty()

@@ -4,19 +4,19 @@
 
 use std::time::Duration;
 
-/// Connections at a time. A further one is answered with 503 and closed.
+/// The most connections at a time. A further one is answered with 503 and closed.
 pub const CONNECTIONS: usize = 32;
-/// Viewers of live video at a time, over both streams. A further one is answered with 503.
+/// The most viewers of live video at a time, over both streams. A further one is answered with 503.
 pub const VIEWERS: usize = 8;
-/// Readers of events at a time. A further one is answered with 503.
+/// The most readers of events at a time. A further one is answered with 503.
 pub const EVENT_READERS: usize = 8;
-/// The largest head of a request, in bytes: twice what browsers send with cookies of other ports. A larger one is
-/// answered with 431.
+/// The largest head of a request, in bytes: twice what browsers send with cookies of other ports. A request with a
+/// larger head is answered with 431.
 pub const HEAD_BYTES: usize = 16 << 10;
 /// Header lines of a request; browsers send about 15.
 pub const HEAD_LINES: usize = 64;
-/// Time for the head of a request. It starts with the connection or the end of the answer before, so it is also the
-/// longest time that a connection may be idle.
+/// The time limit for the head of a request. The time starts with the connection, or with the end of the answer before,
+/// so it also limits how long a connection may be idle.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// The largest body of a request. Prompts and settings of a model are a few KiB.
 pub const BODY_BYTES: usize = 64 << 10;
@@ -26,14 +26,14 @@ pub const BODY_TIME: Duration = Duration::from_secs(10);
 pub const WRITE_TIME: Duration = Duration::from_secs(10);
 /// Bytes that the kernel holds for a client: about a second of video, so that a slow viewer is noticed early.
 pub const SEND_BUFFER: u32 = 256 << 10;
-/// Bytes of video that may wait for one viewer: 4 s at 8 Mbit/s. When they are reached, the viewer continues at the
+/// Bytes of video that may wait for one viewer: 4 s at 8 Mbit/s. A viewer for whom more would wait continues at the
 /// newest key frame.
 pub const VIEWER_BYTES: usize = 4 << 20;
 /// Pieces of video that may wait for one viewer: 10 s at 24 frames/s.
 pub const VIEWER_PIECES: usize = 256;
 /// The longest time that a piece of video may wait for a viewer.
 pub const VIEWER_TIME: Duration = Duration::from_secs(5);
-/// Time for the first key frame after a viewer came. Without one, the answer is 503.
+/// The time limit for the first key frame after a viewer came. Without a key frame in this time, the answer is 503.
 pub const FIRST_KEY_TIME: Duration = Duration::from_secs(10);
 /// The time limits of one API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub(super) struct VideoPiece {
     /// The head of the stream; with key frames only, and in MP4 only.
     pub(super) head: Option<Arc<Mp4Head>>,
     pub(super) bytes: Bytes,
-    /// Whether a viewer can begin with it.
+    /// Whether a viewer can begin with this piece.
     pub(super) is_key: bool,
 }
 

@@ -51,7 +51,7 @@ pub use trust::{TrustError, trust};
 use std::io::IsTerminal;
 use std::io::{self, Write};
 
-/// Writes to standard output. Errors are ignored: the reader may have closed it.
+/// Writes to standard output. Errors are ignored: the reader may have closed standard output.
 pub fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }

@@ -25,7 +25,7 @@ const LONGEST_DEMO: u32 = 86_400;
 /// What is wrong with a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
-    /// There is no command.
+    /// No command was given.
     NoCommand,
     /// A command that does not exist.
     UnknownCommand(String),
@@ -39,9 +39,9 @@ pub enum UsageError {
     NoOperand(&'static Row),
     /// A required option is missing.
     NoFlag(&'static Row, &'static str),
-    /// An option without its value.
+    /// An option that takes a value was given none.
     NoValue(String),
-    /// An option that takes no value, with one.
+    /// An option was given a value that it does not take.
     NeedlessValue(String),
     /// An option given twice.
     Twice(&'static str),

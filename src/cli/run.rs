@@ -135,7 +135,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     budgets.close().await;
     let Reloading { events: Events { sinks, .. }, outlets, .. } = reloading;
     let closed = outlets.close().await;
-    // Nothing else runs now, so this may block for the short time that it takes.
+    // Nothing else runs now, so the call may block for a short time.
     sinks.close();
     ended.and(closed.map_err(Error::Output))
 }
@@ -186,7 +186,8 @@ fn job_plan(
     Ok((JobPlan { spec, discovery, rules, network, kept }, payments))
 }
 
-/// The name for what this agent keeps: agents that share a state directory have a configuration `file` each.
+/// The name in the files that this agent keeps: each agent that shares a state directory has a configuration `file` of
+/// its own.
 fn own_name(file: Option<&Path>) -> String {
     let name = file.and_then(Path::file_stem).unwrap_or(OsStr::new("livepeer-edge"));
     name.to_string_lossy().into_owned()
@@ -195,7 +196,7 @@ fn own_name(file: Option<&Path>) -> String {
 /// The running configuration.
 struct RunningConfig {
     resolved: Resolved,
-    /// Whether it has worked.
+    /// Whether the configuration has worked.
     proof: Proof,
     /// The file that keeps a working configuration, if any.
     kept: Option<KeptConfig>,
@@ -237,7 +238,7 @@ impl Events {
         // Nothing is published between these two lines, as nothing is awaited.
         old.end();
         self.sinks = Sinks::open(&new.events, &self.bus, &self.services);
-        // It fails only if the thread panics.
+        // The call fails only if the thread panics.
         let _ = tokio::task::spawn_blocking(move || old.close()).await;
     }
 }

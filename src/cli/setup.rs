@@ -80,7 +80,7 @@ pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     let text = write::file(HEAD, &keys);
     let layers =
         Layers { file: Some((path.display().to_string(), text.clone())), ..Layers::default() };
-    // This also checks the command line: unknown keys are not in the text.
+    // `problems` also checks the keys of the command line: the text has only known keys.
     let problems = problems(&keys, Purpose::Run).or_else(|| resolve(&layers, Purpose::Run).err());
     if let Some(problems) = problems {
         return Err(Error::Config(config::Error::Wrong(problems)));

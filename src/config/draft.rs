@@ -51,7 +51,7 @@ pub struct Draft {
     pub(super) plain: DraftOutput,
     /// The outputs of `[[output]]` tables.
     pub(super) tables: Vec<DraftOutput>,
-    /// Whether one of `tables` writes to standard output. Set before they are taken.
+    /// Whether one of `tables` writes to standard output. Set before `tables` is emptied.
     pub(super) has_stdout_table: bool,
     /// Whether the present keys belong to the last of `tables`.
     pub(super) is_in_table: bool,
@@ -65,7 +65,8 @@ pub struct Draft {
     pub(super) interfaces: Vec<String>,
 }
 
-/// `[source]` as written. It may have keys of other kinds of source, so that a higher layer can change the kind alone.
+/// `[source]` as written. The section may have keys of other kinds of source, so that a higher layer can change the
+/// kind alone.
 #[derive(Debug, Default)]
 pub(super) struct DraftSource {
     pub(super) kind: SourceKind,

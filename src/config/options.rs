@@ -11,7 +11,7 @@ pub struct Output {
     pub name: String,
     /// The video that is written.
     pub stream: StreamOf,
-    /// Where it goes.
+    /// Where the video is written.
     pub target: Target,
 }
 

@@ -21,7 +21,7 @@ pub enum Kind {
     Stopping,
     /// The present configuration is refused, so that another one runs.
     ConfigurationRefused {
-        /// Which one runs, and why the present one is refused.
+        /// Which configuration runs, and why the present one is refused.
         reason: String,
     },
     /// A changed configuration was read and is in use.
@@ -35,21 +35,21 @@ pub enum Kind {
         /// The model or the app.
         work: String,
     },
-    /// The job continues at another orchestrator or runner than the job before it.
+    /// A new job has started at another orchestrator or runner than the job before it.
     JobMoved {
-        /// Where the job before it ran.
+        /// The orchestrator or runner of the job before it.
         from: String,
-        /// Where this one runs.
+        /// The orchestrator or runner of the new job.
         to: String,
     },
     /// The job was lost.
     JobEnded {
-        /// Where it ran.
+        /// The orchestrator or runner of the job.
         at: String,
         /// The reason.
         reason: String,
     },
-    /// No job runs; the next one is tried later.
+    /// No job runs; the agent tries to start the next one later.
     NoJob {
         /// The reason.
         reason: String,
@@ -59,7 +59,7 @@ pub enum Kind {
         /// Why.
         reason: String,
     },
-    /// No job is wanted: the one that runs is closed, and nothing is paid.
+    /// No job is wanted: a running job is closed, and nothing is paid.
     JobNotWanted {
         /// Why.
         reason: String,
@@ -71,7 +71,7 @@ pub enum Kind {
     },
     /// The source gives video again.
     CameraBack {
-        /// Milliseconds since it was lost.
+        /// Milliseconds since the camera was lost.
         after_ms: u64,
     },
     /// Something moves in front of the camera.
@@ -137,7 +137,7 @@ pub enum Kind {
     },
     /// Parameters have been sent to the job.
     ParametersSent {
-        /// The number of the change: up by one with each.
+        /// The number of the change, which goes up by one with each change.
         change: u64,
         /// The parameters, cut to 8 KiB.
         parameters: Map<String, Value>,
@@ -158,7 +158,7 @@ pub enum Kind {
     ParametersNotConfirmed {
         /// The number of the change.
         change: u64,
-        /// Seconds since they were sent.
+        /// Seconds since the parameters were sent.
         after_s: u64,
     },
     /// An output cannot be opened or written; it is tried again.

@@ -6,7 +6,7 @@ use super::PACKET;
 use super::read::TsEvent;
 
 pub(super) const PAT_PID: u16 = 0;
-/// PIDs from 1 to here hold tables that the reader skips (the standard's own, DVB's, libav's SDT).
+/// PIDs from 1 to this one hold tables that the reader skips (the standard's own, DVB's, libav's SDT).
 const LAST_SERVICE_PID: u16 = 0x1f;
 const NULL_PID: u16 = 0x1fff;
 

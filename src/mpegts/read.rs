@@ -3,9 +3,9 @@
 //! Safe for bytes from the network: memory is bounded and no input makes it fail. After lost bytes it
 //! resynchronises at the next two sync bytes that are one packet apart.
 //!
-//! An access unit with a PES length is complete at its last byte, a unit without a length at the start of the next
-//! one or at [`Reader::flush`]. Each PES packet counts as one access unit, which holds for the muxers of this
-//! program, GStreamer and libav.
+//! An access unit with a PES length is complete at its last byte, a unit without a length at the start of the next one
+//! or at [`Reader::flush`]. Each PES packet counts as one access unit: the muxers of this program, GStreamer and libav
+//! write one access unit in each.
 //!
 //! Does not: store or return pictures, or decide which reports are errors; that depends on the caller.
 
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_before_their_tables_are_stray() {
+    fn packets_before_their_tables_are_reported_once() {
         let stream = stream();
         let without_tables = &stream[2 * PACKET..];
         assert_eq!(read(&[without_tables]), [TsEvent::Stray { pid: 0x100 }]);

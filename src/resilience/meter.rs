@@ -1,4 +1,5 @@
-//! Counts what moves: a total, the time of the last increment, and one-second slots for the present rate.
+//! Counts frames, segments or bytes: a total, the time of the last increment, and one-second slots for the present
+//! rate.
 //!
 //! A meter changes only when it is incremented, so it needs no timer: a reader computes the rate from the slots. One
 //! increment is a short lock and an addition. The slots cover [`WINDOW`] and the current second.
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stopped_moving_has_no_rate_after_the_window() {
+    fn after_a_window_without_increments_the_rate_is_zero() {
         let steady: Vec<u64> = (0..50).map(|n| n * 100).collect();
         check(&steady, 6000, 500, 400.0 / 5.0);
         check(&steady, 9900, 500, 100.0 / 5.9);
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thing_moves_for_as_long_as_its_last_increment_is_recent() {
+    fn a_meter_moves_while_its_last_increment_is_recent() {
         let start = Instant::now();
         let meter = Meter::default();
         let second = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// The time as RFC 3339 says, with milliseconds: `2026-11-21T08:03:12.345Z`.
+/// The time in the format of RFC 3339, with milliseconds: `2026-11-21T08:03:12.345Z`.
 pub fn rfc3339(since_1970: Duration) -> String {
     let (digits, millis) = (digits(since_1970.as_secs()), since_1970.subsec_millis());
     let (date, time) = (digits / 1_000_000, digits % 1_000_000);

@@ -1,6 +1,6 @@
 //! Describes the state of the camera for the status.
 //!
-//! Does not: judge it; `status` does.
+//! Does not: judge the facts; `status` does.
 
 use super::Cameras;
 use crate::status::CameraFacts;

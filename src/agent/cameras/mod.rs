@@ -36,8 +36,8 @@ use opening::open_slate;
 use options::{is_same_camera, slate};
 use recovery::CameraRecovery;
 
-/// The time limit for opening a camera: Argus takes 3 s, a network camera 10 s. After it the watchdog is not fed, because
-/// only a restart helps against a driver that hangs.
+/// The time limit for opening a camera: Argus takes 3 s, a network camera 10 s. After this time the watchdog is not
+/// fed, because only a restart helps against a driver that hangs.
 const OPEN_TIME: Duration = Duration::from_secs(20);
 /// How long a job is held without a camera: the runner closes a stream after 60 s without media.
 const CAMERA_HOLD: Duration = Duration::from_secs(60);
@@ -215,7 +215,7 @@ impl Cameras {
         self.units.await_next(on_loss == Recovery::Retry);
     }
 
-    /// Sets new options. The camera is opened again if they need that.
+    /// Sets new options. The camera is opened again if the new options need that.
     pub(super) fn set_options(&mut self, new: Options, now: Instant) {
         self.units.set_max_latency(new.max_latency.0);
         self.units.set_store(new.store.as_ref());

@@ -21,10 +21,10 @@ use resilience::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A camera that has delivered frames for this long works.
+/// A camera that has delivered frames for this long counts as working.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// The state of the camera. It alone decides whether the camera counts as lost.
+/// The state of the camera. No other part decides whether the camera counts as lost.
 #[derive(Debug, Clone)]
 pub(super) struct CameraRecovery {
     state: CameraState,

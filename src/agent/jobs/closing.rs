@@ -10,17 +10,18 @@
 //!
 //! At the end of the program, the close also waits for starts in progress and for the end of capture.
 //!
-//! Does not: end parts or jobs; its owner does.
+//! Does not: end parts or jobs; the caller does.
 
 use std::time::{Duration, Instant};
 
 /// The time for the last segment to be sent and the last processed video to return, after capture has stopped.
 pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
-/// The time for every part to end and to delete its channel, after [`DRAIN_TIME`]. Together they stay below 2 s.
+/// The time for every part to end and to delete its channel, after [`DRAIN_TIME`]. [`DRAIN_TIME`] and [`END_TIME`]
+/// together stay below 2 s.
 pub const END_TIME: Duration = Duration::from_millis(500);
 
-/// The longest wait for a start in progress at the end of the program: only its answer names the job that has to be
-/// stopped. The real gateway gives a start 5 s too (protocol.md, section 5).
+/// The longest wait for a start in progress at the end of the program: only the answer to the start names the job that
+/// has to be stopped. The real gateway gives a start 5 s too (protocol.md, section 5).
 const START_END_TIME: Duration = Duration::from_secs(5);
 
 /// The progress of a close.
@@ -74,8 +75,8 @@ impl Closing {
         self.awaits_capture = false;
     }
 
-    /// Call it before asking the parts to end: returns the time limit for that, or `None` if they were asked before. At
-    /// the end of the program the limit is longer while a job `is_starting`.
+    /// Call it before asking the parts to end. Returns the time limit for their end, or `None` if the parts were asked
+    /// before. At the end of the program the limit is longer while a job `is_starting`.
     pub(super) fn end_parts(&mut self, is_starting: bool, now: Instant) -> Option<Duration> {
         let CloseStep::Draining { .. } = self.step else { return None };
         let time = if self.is_leaving && is_starting { START_END_TIME } else { END_TIME };
@@ -121,8 +122,8 @@ impl Closing {
         }
     }
 
-    /// Whether a close is in progress and nothing is left to wait for. `has_parts`: parts still run; `is_starting`: a job is
-    /// being started or ended beside it.
+    /// Whether a close is in progress and nothing is left to wait for. `has_parts`: parts still run; `is_starting`:
+    /// another job is being started or ended.
     pub(super) fn is_over(&self, has_parts: bool, is_starting: bool) -> bool {
         let waits = self.is_leaving && (is_starting || self.awaits_capture);
         self.is_on() && !has_parts && !waits

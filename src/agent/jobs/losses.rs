@@ -63,8 +63,8 @@ impl PaymentReport {
         self.failure.as_deref()
     }
 
-    /// Handles a turn of the payer. Returns the loss that it causes, if any. Publishes the beginning and the end of a
-    /// failure on `bus`.
+    /// Handles a turn of the payer. Returns the loss of the job, if the turn causes one. Publishes the beginning and
+    /// the end of a failure on `bus`.
     pub(super) fn on_turn(&mut self, turn: PayerReport, bus: &Bus) -> Option<Loss> {
         match turn.outcome {
             PaymentOutcome::NotYet => None,

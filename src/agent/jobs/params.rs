@@ -70,7 +70,7 @@ impl Jobs {
         self.writes.spawn_blocking(move || kept.write());
     }
 
-    /// Waits a short time until kept parameters are written. Call it at the end.
+    /// Waits a short time until kept parameters are written. Call it before the agent ends.
     pub(in crate::agent) async fn end_writes(&mut self) {
         let written = async { while self.writes.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STORE_TIME, written).await;

@@ -125,7 +125,7 @@ impl Reports {
         self.bus.publish(|| Kind::JobEnded { at: self.host(), reason: loss.to_string() });
     }
 
-    /// Handles a turn of the payer. Returns the loss that it causes, if any.
+    /// Handles a turn of the payer. Returns the loss of the job, if the turn causes one.
     pub(super) fn on_payment(&mut self, turn: PayerReport) -> Option<Loss> {
         self.payments.on_turn(turn, &self.bus)
     }

@@ -35,15 +35,15 @@ impl Search {
         }
     }
 
-    /// Searches for candidates; the answer is [`JobsEvent::Found`]. Drops outstanding requests: they may hang
-    /// until they time out.
+    /// Searches for candidates; the answer is [`JobsEvent::Found`]. Drops outstanding requests, which may hang until
+    /// they time out.
     pub(super) fn find(&mut self, plan: &JobPlan) {
         let find = plan.spec.clone().find(plan.discovery.clone(), plan.network.clone());
         self.asks = JoinSet::new();
         self.asks.spawn(async move { JobsEvent::Found(find.await) });
     }
 
-    /// Keeps the candidates found. Returns their addresses and order, for the machine.
+    /// Keeps the candidates found. Returns the event that gives their addresses and order to the machine.
     pub(super) fn on_found(&mut self, found: Candidates) -> job::MachineEvent<Offered> {
         self.offers = Some(found.offers);
         job::MachineEvent::Found { urls: found.urls, order: found.order }
@@ -83,7 +83,7 @@ impl Search {
         self.probes = Probes::default();
     }
 
-    /// Drops all requests in progress. Call it when the configuration changes: their answers belong to the old
+    /// Drops all requests in progress. Call it when the configuration changes: the answers would belong to the old
     /// configuration.
     pub(super) fn drop_requests(&mut self) {
         self.asks = JoinSet::new();

@@ -269,7 +269,7 @@ fn capability(options: &JobOptions) -> Capability {
 }
 
 impl Offered {
-    /// The peers that start the job. Stop earlier jobs at them first.
+    /// The peers that start the job. Stop earlier jobs at these peers first.
     pub(super) fn peers(&self, url: &Url) -> Vec<Authority> {
         let mut peers = vec![url.authority().clone()];
         if let Self::Orchestrator { session, .. } = self {

@@ -1,4 +1,4 @@
-//! Answers requests: checks who asks, finds the path, and fetches what it shows.
+//! Answers requests: checks who asks, finds the route of the path, and fetches what the route shows.
 //!
 //! Does not: listen, or keep connections.
 

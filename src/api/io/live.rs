@@ -6,8 +6,8 @@
 //!  Outputs ─ attach ─▶ sink ─────┘    └──▶ newest pictures ─▶ JPEG
 //! ```
 //!
-//! Each user of a stream holds its [`WatchedStream`]; dropping the last one ends the stream. A snapshot holds it for
-//! some seconds, so that a client that asks every second does not wait for a key frame each time.
+//! Each user of a stream holds its [`WatchedStream`]; dropping the last one ends the stream. A snapshot holds the
+//! stream for some seconds, so that a client that asks every second does not wait for a key frame each time.
 //!
 //! Does not: mux or pack; the fan does.
 
@@ -46,7 +46,7 @@ pub(super) struct Live {
 struct Channel {
     source: Source,
     stream: Mutex<Weak<WatchedStream>>,
-    /// The last snapshot. Locked while one is made, so that others wait for it.
+    /// The last snapshot. The lock is held while a snapshot is made, so that other requests wait for that snapshot.
     picture: tokio::sync::Mutex<Option<Picture>>,
     /// Holds the stream for some time after a snapshot.
     hold: Mutex<Option<AbortOnDrop<()>>>,
@@ -74,7 +74,7 @@ enum Tap {
     Output { _attached: Attached },
 }
 
-/// A viewer of a stream. Dropping it ends its stream if it was the last one.
+/// A viewer of a stream. Dropping the last viewer ends the stream.
 pub(super) struct Viewer {
     seat: Arc<Seat>,
     _stream: Arc<WatchedStream>,

@@ -138,7 +138,7 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     accept(listener, &shared).await
 }
 
-/// Publishes the API's address in the status and in a file. Dropping it removes both.
+/// Publishes the API's address in the status and in a file. Dropping this value removes the address from both.
 struct Announced<'a> {
     status: &'a Status,
     _file: Option<AddressFile>,
@@ -175,7 +175,7 @@ fn token(token: Secret) -> Result<Secret, ListenError> {
     }
 }
 
-/// Accepts connections. Each has a task, which ends with this one.
+/// Accepts connections. Each connection has a task; dropping this future ends all tasks.
 async fn accept(listener: Listener, shared: &Arc<SharedParts>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {

@@ -37,7 +37,7 @@ pub(super) struct Machine {
 /// A directory that the agent writes to.
 #[derive(Debug, Clone)]
 pub(super) struct Directory {
-    /// The key that names it.
+    /// The key that names the directory.
     pub(super) key: &'static str,
     pub(super) path: PathBuf,
     /// Why no file can be made there; `None` if one was made.

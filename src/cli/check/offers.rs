@@ -85,7 +85,7 @@ fn certificate(certificate: Certificate, peer: &str) -> Option<Finding> {
     }
 }
 
-/// The finding about the offers of all orchestrators. A job needs one that is not rejected.
+/// The finding about the offers of all orchestrators. A job needs an offer that is not rejected.
 pub(super) fn orchestrators(rows: &[Row], wanted: &str) -> Finding {
     let (rejected, usable): (Vec<&Row>, Vec<&Row>) =
         rows.iter().partition(|row| row.rejected.is_some());

@@ -88,7 +88,7 @@ pub enum ClockState {
     Unsynchronised,
     /// No program on this computer reports whether a time source has set the clock.
     Unknown,
-    /// The clock shows a time before this program was made, so it is certainly wrong.
+    /// The clock shows a time before this program was built, so the clock is certainly wrong.
     Past,
 }
 

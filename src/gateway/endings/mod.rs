@@ -1,8 +1,9 @@
 //! The jobs and sessions that must still be ended at their peers.
 //!
-//! A running job is on the list from its start. When the program stops running it, its end is due, and is requested until
-//! the peer confirms it: a runner cannot take its next job before the last one has ended (protocol.md, section 5). The
-//! list is stored in the state directory, so that it survives a power cut; at the next start every end on it is due.
+//! A running job is on the list from its start. When the program stops running the job, the job's end is due, and is
+//! requested until the peer confirms it: a runner cannot take its next job before the last one has ended (protocol.md,
+//! section 5). The list is stored in the state directory, so that it survives a power cut; at the next start every end
+//! on it is due.
 //!
 //! ```text
 //!  owe ──▶ running ──release──▶ due ──request, no answer──▶ due, after a pause
@@ -66,7 +67,7 @@ impl OwedEnd {
     }
 }
 
-/// Whether an HTTP status confirms the stop of a session, now or before.
+/// Whether an HTTP status confirms that a session is stopped, by this request or before it.
 pub(crate) const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reach_of_an_end_survives_a_restart() {
+    fn the_zone_that_an_end_may_reach_survives_a_restart() {
         let mut owed_ends = OwedEnds::default();
         let given = channel("a").url().clone().with_reach(Zone::Public);
         let _ = owed_ends.owe(OwedEnd::Channel(given));

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The distance of a host, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Zone {
-    /// This computer itself.
+    /// This computer.
     ThisComputer,
     /// A private network: at home, at work, of a provider, a VPN.
     Private,

@@ -47,7 +47,7 @@ impl Default for TrustOptions {
 /// What happens under `tofu` when a pinned certificate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnChange {
-    /// Pin the new one and log a warning: orchestrators create a new one at each start.
+    /// Pin the new certificate and log a warning: orchestrators create a certificate at each start.
     #[default]
     Follow,
     /// Refuse the connection until the pin is removed.
@@ -60,7 +60,7 @@ pub enum OnChange {
 pub enum Judgement {
     /// Use the connection.
     Accept,
-    /// Use the connection and store this for the peer, with `Trust::keep`.
+    /// Use the connection and store this record for the peer, with `Trust::keep`.
     Keep(TrustBasis),
     /// Use the connection, log a warning, and pin the new certificate with `Trust::keep`.
     Changed {

@@ -29,7 +29,7 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 /// The time for which one caller tries alone after a pause.
 const TRY: Duration = Duration::from_secs(1);
 
-/// The gate of one signer. `W` is the reason for which it is shut.
+/// The gate of one signer. `W` is the reason why the gate is shut.
 #[derive(Debug)]
 pub(super) struct Gate<W> {
     shut: Option<Shut<W>>,

@@ -196,7 +196,8 @@ impl PaymentSchedule {
     }
 
     /// Call this when fresh terms arrived. A payment that the signer refused is requested again. A payment that the
-    /// orchestrator refused is not: the signer has counted it, and the orchestrator may have taken part of it.
+    /// orchestrator refused is not requested again: the signer has counted it, and the orchestrator may have taken part
+    /// of it.
     pub(crate) fn on_refreshed(&mut self, now: Instant) -> PaymentDecision {
         match self.phase {
             SchedulePhase::Refreshing { since }

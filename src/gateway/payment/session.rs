@@ -19,8 +19,8 @@
 //!
 //! Terms are kept until they expire. The `OrchestratorInfo` in the answer to a payment does not replace them, because
 //! it has the current price and not the session's, and a signer refuses a price that has risen (protocol.md, section
-//! 5). Terms also expire after 600 tickets. A payment has at most 100 tickets. If a payment exceeds the 600, the
-//! orchestrator accepts only a part of it, and the rest is lost.
+//! 5). Terms also expire after 600 tickets. A payment has at most 100 tickets. If a payment goes beyond the 600th
+//! ticket, the orchestrator accepts only a part of it, and the rest is lost.
 //!
 //! Does not: decide when to pay, or send anything.
 

@@ -58,7 +58,7 @@ impl PendingPiece {
         matches!(self.state, PendingState::Empty) && self.message.is_none()
     }
 
-    /// Whether a segment waits for the POST that is connected ahead.
+    /// Whether a segment waits for the next POST, which is connected in advance.
     pub(super) fn is_waiting(&self) -> bool {
         match self.state {
             PendingState::FirstPiece(..) | PendingState::Resend(_) => true,
@@ -142,7 +142,8 @@ impl PendingPiece {
         self.message = None;
     }
 
-    /// Call when the POST with the message is lost. The message is sent again at `again_at`, or dropped if it is sent once.
+    /// Call when the POST with the message is lost. The message is sent again at `again_at`, or dropped if it must be
+    /// sent only once.
     pub(super) fn lose_message(&mut self, now: Instant, again_at: Instant) {
         let Some(message) = self.message.as_mut().filter(|message| message.is_repeated) else {
             (self.state, self.message) = (PendingState::Empty, None);
@@ -153,8 +154,8 @@ impl PendingPiece {
         self.state = PendingState::Resend(again_at);
     }
 
-    /// Call when the POST that the message waits for failed. The message waits for the next POST, or is dropped if it is
-    /// sent once.
+    /// Call when the POST that the message waits for failed. The message waits for the next POST, or is dropped if it
+    /// must be sent only once.
     pub(super) fn keep_message(&mut self, now: Instant) {
         match &mut self.message {
             Some(message) if message.is_repeated => {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stays_until_it_is_answered_and_counts_from_its_first_loss() {
+    fn a_message_stays_until_its_answer_and_its_first_failure_is_kept() {
         let now = Instant::now();
         let at = |ms| now + Duration::from_millis(ms);
         let mut pending = PendingPiece::default();
@@ -208,7 +209,7 @@ mod tests {
             assert_eq!(pending.take_bytes(), Some(Bytes::from_static(b"x")));
             assert!(
                 !pending.is_waiting() && !pending.is_free(),
-                "the next one is not taken before its answer"
+                "the next message is not taken before the answer"
             );
             assert_eq!(
                 (pending.message_at(Seq(seq)), pending.message_at(Seq(6))),
@@ -268,7 +269,7 @@ mod tests {
         assert!(pending.is_free() && pending.is_waiting());
         pending.put(piece(PiecePlace::Begin), false, now);
         pending.drop_first_piece();
-        assert!(pending.is_free() && pending.is_waiting(), "for a newer one");
+        assert!(pending.is_free() && pending.is_waiting(), "waits for a newer segment");
         pending.put(piece(PiecePlace::End), false, now);
         assert!(pending.is_free() && !pending.is_waiting(), "a camera that paused");
     }

@@ -254,7 +254,7 @@ impl Capture {
         }
     }
 
-    /// Waits until no frame has come for too long. Notices that only while the future is polled.
+    /// Waits until no frame has come for too long. Poll the future all the time: it notices missing frames only then.
     async fn stalled(&self) -> MediaError {
         if let Source::File { .. } = self.options.source {
             // A file may show one picture for any time, so only its first picture has a time limit. The limit is needed

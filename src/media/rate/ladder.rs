@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_up_take_longer_and_are_single() {
+    fn a_step_up_takes_longer_and_goes_up_by_one_picture() {
         climb(&[
             (100.0, 6, "640x360@15"),
             (2000.0, 19, "640x360@15"),

@@ -22,7 +22,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const FIRST_FOR_A_PERSON: Duration = Duration::from_secs(15);
 const LONGEST_FOR_A_PERSON: Duration = Duration::from_secs(5 * 60);
 /// The bars of an orchestrator that refuses the parameters. They are long, because a start that is refused after its
-/// payment costs 60 s of video. They are limited, because the runner gives the same answer when its process has
+/// payment costs 60 s of video. The bars are limited, because the runner gives the same answer when its process has
 /// crashed.
 const FIRST_BAR: Duration = Duration::from_secs(10 * 60);
 const LONGEST_BAR: Duration = Duration::from_secs(2 * 3600);

@@ -25,7 +25,7 @@ pub(super) struct SignerRequest<'a, T> {
     pub(super) path: &'static str,
     pub(super) body: Vec<u8>,
     pub(super) read: fn(&[u8]) -> Result<T, WireError>,
-    /// Whether a refusal concerns only the requesting session, although its status does not say so.
+    /// Whether a refusal with this status concerns only the requesting session.
     pub(super) is_of_session: &'a (dyn Fn(u16, SignerOrigin) -> bool + Sync),
 }
 

@@ -21,7 +21,7 @@ pub enum PaymentPolicy {
     Never,
     /// A signer pays, if the candidate names a price.
     IfPriced,
-    /// A signer pays. It cannot pay a candidate without a price, so such candidates are rejected.
+    /// A signer pays. The signer cannot pay a candidate without a price, so such candidates are rejected.
     Always,
 }
 
@@ -39,7 +39,7 @@ pub struct OfferRules {
 pub struct Offer {
     /// Whether the candidate can run the job.
     pub fit: Fit,
-    /// The candidate's price; `None` if it names none.
+    /// The candidate's price; `None` if the candidate names no price.
     pub price: Result<Option<Price>, PriceError>,
 }
 

@@ -31,7 +31,7 @@ pub enum CandidateOrder {
     Listed,
     /// The cheapest.
     Price,
-    /// The one that answers first.
+    /// The candidate that answers first.
     Fastest,
 }
 
