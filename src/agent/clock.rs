@@ -1,5 +1,5 @@
-//! Decides with [`ClockDoubt`] whether certificates are judged by this computer's clock: waits for its synchronisation
-//! while certificates are not valid by it, and continues without it after a limit.
+//! Decides with [`ClockDoubt`] whether certificates are judged by this computer's clock: waits until the clock is
+//! synchronised while certificates are not valid by it, and stops judging by the clock after a time limit.
 //!
 //! Does not: change the clock.
 

@@ -21,7 +21,7 @@ const WORKS: usize = 8;
 /// configuration, which may be longer.
 const FILE_BYTES: u64 = 4 * (WORKS * PARAMS_BYTES) as u64;
 
-/// The kept parameters of one job. Clones share them. The default keeps them in memory only.
+/// The kept parameters of one job. Clones share them. The default keeps the parameters in memory only.
 #[derive(Debug, Clone, Default)]
 pub struct KeptParams(Arc<ParamsStore>);
 
@@ -81,7 +81,7 @@ impl KeptParams {
         state.set.clone().unwrap_or_else(|| state.configured.clone())
     }
 
-    /// Whether the parameters to start with are kept ones.
+    /// Whether the parameters to start with come from the file.
     pub fn are_kept(&self) -> bool {
         self.lock().set.is_some()
     }
@@ -105,10 +105,10 @@ impl KeptParams {
         *self.lock() = StoredParams { configured: params, set: None, is_unwritten: true };
     }
 
-    /// Writes the file, if it has other parameters. Blocks.
+    /// Writes the parameters to the file, if they have changed. Blocks.
     pub(super) fn write(&self) {
         let Some(file) = &self.0.file else { return };
-        // Held while writing, so that the last call writes the last parameters.
+        // The lock is held while writing, so that the last call writes the last parameters.
         let mut state = self.lock();
         if !std::mem::take(&mut state.is_unwritten) {
             return;

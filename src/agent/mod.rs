@@ -158,8 +158,8 @@ impl Agent {
         Self { options, units, status, outputs, changes: None, bus, wanted }
     }
 
-    /// The same agent; a job runs when `options` say so, or when the owner's wish does, which `kept` keeps. Without this
-    /// call, a job always runs.
+    /// The same agent; a job runs when `options`, or the owner's wish in `kept`, say so. Without this call, a job
+    /// always runs.
     #[must_use]
     pub fn with_wanted(self, options: WantedOptions, kept: KeptWish) -> Self {
         Self { wanted: (options, kept), ..self }

@@ -1,6 +1,6 @@
 //! Makes the answers to requests: status, headers and body.
 //!
-//! Does not: send them.
+//! Does not: send answers.
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -12,8 +12,8 @@ use super::refusal::Refusal;
 /// The seconds after which a client that was refused for lack of room may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// The headers of every answer: browsers must not store it, must not guess another type, and must let only this origin
-/// use it.
+/// The headers of every answer: browsers must not store the answer, must not guess another type, and must let only this
+/// origin use the answer.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

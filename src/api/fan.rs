@@ -20,7 +20,7 @@ use media::io::{SnapshotUnit, WatchedUnit};
 use media::mp4::{Mp4, Mp4Head};
 use mpegts::{AccessUnit, Muxer, Units};
 
-/// Access units of one group that are kept for a snapshot: 10 s at 60 frames/s. The picture is the last one of them.
+/// Access units of one group that are kept for a snapshot: 10 s at 60 frames/s. The snapshot shows the last one.
 const GROUP_UNITS: usize = 600;
 /// Bytes of one group that are kept.
 const GROUP_BYTES: usize = 16 << 20;

@@ -36,7 +36,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether only this computer can reach it.
+    /// Whether only this computer can reach the API.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Address(address) => address.ip().is_loopback(),

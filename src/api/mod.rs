@@ -37,7 +37,7 @@ use resilience::secret::SecretSource;
 /// Where the API listens, and who may ask.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Where it listens.
+    /// Where the API listens.
     pub listen: Listen,
     /// Where the token is kept that every request must carry.
     pub token: Option<SecretSource>,

@@ -14,7 +14,7 @@ use super::limits::{BODY_BYTES, EVENT_READERS, VIEWERS};
 pub(super) enum Refusal {
     /// The path does not exist.
     NotFound,
-    /// The path does not accept this method, only these.
+    /// The path does not accept the request's method, only these.
     Method(&'static str),
     /// A value of the query is not known.
     Query(&'static str),

@@ -31,9 +31,9 @@ const REASON: usize = 160;
 pub struct Chosen {
     /// The configuration.
     pub resolved: Resolved,
-    /// The notice in every status, if it is not the present configuration.
+    /// The notice in every status, if the present configuration is refused.
     pub notice: Option<String>,
-    /// The file that keeps it once it has worked; `None` at a start by hand.
+    /// The file that keeps the configuration once it has worked; `None` at a start by hand.
     pub kept: Option<KeptConfig>,
 }
 

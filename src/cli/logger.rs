@@ -18,7 +18,7 @@ use super::{Error, stderr};
 use resilience::fault::chain;
 use resilience::sanitize;
 
-/// The most characters of a log line. The longest one of the agent's own is a pipeline, of about 1200.
+/// The most characters of a log line. The longest line that the agent itself writes is a pipeline, of about 1200.
 const LINE_CHARS: usize = 2000;
 
 /// The most characters of a line of the final error: 64 orchestrators, each with its reason.

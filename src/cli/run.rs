@@ -4,7 +4,7 @@
 //!
 //! | changed | then |
 //! |---|---|
-//! | `job.params` | they are sent to the job, in place of parameters that were set while it ran |
+//! | `job.params` | the new parameters are sent to the job, in place of those that were set while the job ran |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
 //! | an output | it is opened, closed or replaced; the others go on |
 //! | name and labels, log level, `job.on-loss`, API, events, MQTT | set at once |
@@ -14,7 +14,8 @@
 //! Signers with unchanged options keep their pauses, so a reload does not ask them sooner.
 //!
 //! A configuration that is refused is reported in the log and, until it is valid again, in the status; the previous one
-//! stays. A configuration that has worked (`Proof`) is kept, for a start of the service with one that is refused.
+//! stays. A configuration that has worked (`Proof`) is kept: the service runs it if it is started with a configuration
+//! that is refused.
 //!
 //! Does not: decide what happens after a loss; `job::Machine` does.
 

@@ -157,7 +157,7 @@ mod tests {
         let texts = Texts::start(out.clone()).unwrap();
         let stalled = out.gate.lock().unwrap();
         (0..2 * LOG_LINES).for_each(|_| texts.write("x".to_owned()));
-        // One may be with the thread already.
+        // The thread may have taken one text already.
         let lost = texts.lost.load(Ordering::Relaxed) as usize;
         assert!((LOG_LINES - 1..=LOG_LINES).contains(&lost), "{lost}");
         texts.flush(Duration::from_millis(20));

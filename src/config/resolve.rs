@@ -1,6 +1,6 @@
 //! Merges the layers: passes every entry to the row of its key.
 //!
-//! An entry of a lower layer is checked even if a higher layer overrides it: the override may go later.
+//! An entry of a lower layer is checked even if a higher layer overrides it: the override may be removed later.
 //!
 //! Does not: read files or the environment; [`super::io`] does.
 
@@ -222,7 +222,7 @@ impl Merge {
                 let origin = table.origins.get(key).unwrap_or(&table.origin).clone();
                 Problem { origin, key: key.to_owned(), complaint }
             };
-            // A key with a problem of its own may be what is missing.
+            // The key that seems missing may be one whose value was refused.
             if is_sound {
                 self.problems.extend(objections.into_iter().map(problem));
             }

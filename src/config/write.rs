@@ -31,7 +31,7 @@ pub(super) fn sections(head: &str, value: impl Fn(&Key) -> Option<Value>) -> Str
 }
 
 /// A configuration file that begins with `head`, with these values and these `[[output]]` tables. A file has either
-/// `[output]` or `[[output]]`, so with tables the output of `values` is one of them.
+/// `[output]` or `[[output]]`, so if there are tables, the output of `values` becomes a table too.
 pub(super) fn with_tables(
     head: &str,
     values: &BTreeMap<&'static str, Value>,

@@ -37,7 +37,7 @@ struct Room {
 }
 
 impl Room {
-    /// Takes these bytes; false if there are not enough.
+    /// Takes these bytes; returns false if fewer are left.
     fn take(&mut self, bytes: usize) -> bool {
         let left = self.bytes.checked_sub(bytes + AROUND);
         self.was_cut |= left.is_none();

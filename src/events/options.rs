@@ -74,7 +74,7 @@ impl Types {
         Self(TYPES.iter().map(|row| row.name).filter(|name| *name != MODEL).collect())
     }
 
-    /// The types of these names. The error is the first name that is not one.
+    /// The types of these names. The error is the first name that no type has.
     pub fn of<'a>(names: &[&'a str]) -> Result<Self, &'a str> {
         let named = |name: &&'a str| {
             let row = TYPES.iter().find(|row| row.name == *name);
@@ -83,7 +83,7 @@ impl Types {
         names.iter().map(named).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether events of this kind belong to them.
+    /// Whether events of this kind are of one of these types.
     pub fn contain(&self, kind: &Kind) -> bool {
         self.0.contains(&kind.name())
     }

@@ -1,6 +1,6 @@
 //! The messages of `sd_notify(3)`: one assignment a line.
 //!
-//! Does not: send them.
+//! Does not: send messages.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-/// The bits of the Raspberry Pi's `get_throttled`: the present ones; 16 higher, those since the boot.
+/// The bits of the Raspberry Pi's `get_throttled` for now. The bits for the time since the boot are 16 places higher.
 const THROTTLING: [(u32, &str); 4] = [
     (0, "under-voltage"),
     (1, "frequency capped"),

@@ -1,6 +1,6 @@
 //! The facts by which a status is judged, all of one time.
 //!
-//! Does not: judge them; [`chain`](super::chain) does.
+//! Does not: judge the facts; [`chain`](super::chain) does.
 
 use std::time::{Duration, Instant};
 

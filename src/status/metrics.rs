@@ -3,7 +3,7 @@
 //! Every metric has the label `instance` and those of the configuration. A figure that is not known is left out. Units
 //! are the base units of Prometheus: seconds and bytes, so rates are in bytes where the report has bits.
 //!
-//! Does not: serve them.
+//! Does not: serve the metrics.
 
 mod text;
 

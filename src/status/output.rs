@@ -1,6 +1,6 @@
 //! The state of one output, as its owner reports it.
 //!
-//! Does not: judge it; [`chain`](super::chain) does.
+//! Does not: judge the state; [`chain`](super::chain) does.
 
 use serde::Serialize;
 

@@ -17,7 +17,8 @@ use super::output::OutputReport;
 
 pub(super) use fill::Moment;
 
-/// The version of the JSON. A field is added without a new version; a field that goes or changes needs one.
+/// The version of the JSON. A field is added without a new version; a field that is removed or changed needs a new
+/// version.
 pub(super) const VERSION: u32 = 1;
 
 /// The state of the whole program at one time.

@@ -62,7 +62,7 @@ pub(super) struct Cameras {
     failures: ThrottledLog,
     /// Why the camera was lost the last time.
     reason: String,
-    /// Whether its encoder had failed when the camera was lost the last time.
+    /// Whether the encoder had failed when the camera was lost the last time.
     is_encoder: bool,
     bus: Bus,
     /// When the camera was lost, until it gives video again.

@@ -43,8 +43,8 @@ enum DeliveryState {
     #[default]
     Waiting,
     Sending,
-    /// Sent at the first time. The second is set once the model has reported the parameters: from then on they count as
-    /// applied, if no error came before.
+    /// Sent at the first of these times. At the second, which is set once the model has reported the parameters, they
+    /// count as applied, if no error came before.
     Sent(Instant, Option<Instant>),
     /// Not confirmed in time.
     NotConfirmed,

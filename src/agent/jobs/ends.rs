@@ -37,7 +37,7 @@ impl Jobs {
             Overdue::EndParts => self.end_parts(now),
             Overdue::Abort => {
                 log::warn!("not all parts of the job ended in time: aborting them");
-                // Each aborted task is one more event; then the sets are empty.
+                // Each aborted task gives one more event; after these events no task is left.
                 self.tasks.abort_all();
                 if self.closing.is_leaving() {
                     self.starts.abort();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Jobs, Offered};
 use livepeer_gateway::job::{self, RENEW_AFTER};
 
-/// A hand-over that had to wait this long for working video is done without it.
+/// A hand-over that has waited this long for working video is done even if no video works.
 const URGENT: Duration = Duration::from_secs(2 * 3600);
 
 impl Jobs {

@@ -352,7 +352,7 @@ impl Jobs {
         let channels = job.channels();
         self.reports.started(job.url(), &channels.manifest_id, &self.plan.spec.name());
         if !is_wanted {
-            // Its start was in progress when the job was abandoned.
+            // The start was in progress when the job was abandoned.
             self.starts.end(job, &self.plan.network);
             return None;
         }

@@ -1,7 +1,7 @@
 //! Events as server-sent events (WHATWG HTML, 9.2): one for each event, with its number as id and its JSON as data.
 //!
 //! A comment every [`EVENT_SILENCE`] lets the server notice a reader that has gone. A reader that is too slow loses the
-//! oldest events, as every subscriber of the bus.
+//! oldest events, as every subscriber of the bus does.
 //!
 //! Does not: repeat events that came before the reader.
 

@@ -90,7 +90,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // Connections of the agent before may still wait for their end.
+    // Connections of the previous agent may still wait for their end.
     socket.set_reuseaddr(true)?;
     let _ = socket.set_send_buffer_size(SEND_BUFFER);
     socket.bind(address)?;

@@ -107,7 +107,7 @@ impl Live {
         }
     }
 
-    /// Waits until a viewer of a stream can begin. The second result is the head of its MP4.
+    /// Waits until a viewer of a stream can begin. The second result is the head of the stream's MP4.
     pub(super) async fn view(
         &self,
         which: Which,
@@ -190,7 +190,7 @@ impl Channel {
             sleep(SNAPSHOT_HOLD).await;
             drop(held);
         });
-        // The new hold replaces that of an earlier snapshot, which drops the earlier one.
+        // The new hold replaces, and so drops, the hold of an earlier snapshot.
         *lock(&self.hold) = Some(hold);
         loop {
             let group = lock(&stream.fan).group(Instant::now());

@@ -84,7 +84,7 @@ enum ListenError {
 }
 
 impl Api {
-    /// An API with the options that `options` has; it follows their changes.
+    /// An API with the options in `options`, which follows their changes.
     pub fn new(options: watch::Receiver<Options>, sources: Sources) -> Self {
         Self { options, sources, times: Times::default() }
     }
@@ -95,7 +95,7 @@ impl Api {
         Self { times, ..self }
     }
 
-    /// Serves until it is dropped.
+    /// Serves until the future is dropped.
     pub async fn run(mut self) -> Infallible {
         let (sources, times) = (&self.sources, self.times);
         loop {
@@ -112,7 +112,7 @@ impl Api {
     }
 }
 
-/// Listens, again and again until it succeeds, and serves.
+/// Tries to listen until that succeeds, then serves.
 async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible {
     if options.listen == Listen::Off {
         return pending().await;

@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List {
     pub(super) source: String,
-    /// The number of its orchestrators, or why it did not come.
+    /// The number of orchestrators in the list, or why the list did not come.
     pub(super) found: Result<usize, String>,
 }
 

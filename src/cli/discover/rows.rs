@@ -28,7 +28,7 @@ pub(in crate::cli) struct Row {
     pub(in crate::cli) gpu: Option<String>,
     pub(in crate::cli) answer_time: Option<Duration>,
     pub(in crate::cli) certificate: Certificate,
-    /// Why it is rejected.
+    /// Why the offer is rejected.
     pub(in crate::cli) rejected: Option<String>,
 }
 
@@ -210,7 +210,7 @@ mod tests {
         Sought { model, rules, ..Sought::default() }
     }
 
-    /// The offer of each row, its free capacity, and why it is rejected.
+    /// The offer of each row, its free capacity, and why the offer is rejected.
     #[track_caller]
     fn check(rows: &[Row], expected: &[(&str, Option<u32>, Option<&str>)]) {
         let shown: Vec<(&str, Option<u32>, Option<&str>)> = rows

@@ -36,7 +36,7 @@ use resilience::secret::io::{SecretError, read};
 
 /// The address that an agent takes first.
 const FIRST: &str = "http://127.0.0.1:8787";
-/// The service whose configuration has the same name, and the stem of the others.
+/// The service whose configuration has the same name. The names of the other services begin with this one.
 const SERVICE: &str = "livepeer-edge";
 /// Where systemd keeps the directories of services.
 const SERVICE_DIRECTORIES: [&str; 2] = ["/run", "/var/lib"];

@@ -19,7 +19,7 @@ const CONFIRM_TIME: Duration = Duration::from_secs(15);
 /// The interval at which the agent is asked for the result.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Prints the present parameters, or changes them: `new` is merged into them, or takes their place.
+/// Prints the present parameters, or changes them: `new` is merged into the present parameters, or replaces them.
 pub(super) fn params(
     config: &Config,
     settings: &Settings,

@@ -1,9 +1,9 @@
 //! Keeps the last working configuration, for a start with a configuration that is refused.
 //!
-//! It is one TOML file with all keys of file, environment and arguments. It is in the state directory that the
-//! environment names (`$STATE_DIRECTORY` first), not in `state.directory`, because it has to be found without a
-//! configuration. Only its owner may read it (0600): it names only the places of credentials, but a value such as
-//! `source.fragment` may contain a password.
+//! The kept configuration is one TOML file with all keys of file, environment and arguments. The file is in the state
+//! directory that the environment names (`$STATE_DIRECTORY` first), not in `state.directory`, because it has to be
+//! found without a configuration. Only its owner may read it (0600): credentials are named only by their places, but a
+//! value such as `source.fragment` may contain a password.
 //!
 //! Does not: decide when a configuration has worked.
 

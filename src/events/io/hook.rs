@@ -60,7 +60,7 @@ pub(super) struct Hook {
     failures: ThrottledLog,
 }
 
-/// The process group that runs now, for its end from another thread.
+/// The process group that runs now, so that another thread can end it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RunningProgram(Arc<Mutex<Group>>);
 
@@ -123,7 +123,7 @@ impl Hook {
         let was_killed = self.wait(&child, limit);
         let status = {
             let mut group = self.running.lock();
-            // The child is not reaped yet, so its process group is not another's.
+            // The child is not reaped yet, so no other process has its process group.
             kill(Pid::from_child(&child), Signal::KILL);
             if let Group::Some(_) = *group {
                 *group = Group::None;
@@ -172,7 +172,7 @@ impl Hook {
         kill(pid, Signal::TERM);
         if ended.recv_timeout(GRACE).is_err() {
             kill(pid, Signal::KILL);
-            // A driver may hold a process that is killed: no other one is started until it ends.
+            // A driver may hold a process that is killed: no other program is started until that process ends.
             let _ = ended.recv();
         }
         true

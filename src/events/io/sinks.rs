@@ -35,9 +35,9 @@ pub struct Sinks(Vec<OpenSink>);
 #[derive(Debug)]
 struct OpenSink {
     closer: Closer,
-    /// Disconnected when its thread has ended.
+    /// Disconnected when the sink's thread has ended.
     ended: Receiver<()>,
-    /// The program that it runs, if it runs programs.
+    /// The program that the sink runs, if any.
     running: Option<RunningProgram>,
 }
 
@@ -109,7 +109,7 @@ impl Sinks {
 }
 
 impl OpenSink {
-    /// Waits for the end of its thread, for this time at most.
+    /// Waits for the end of the sink's thread, for this time at most.
     fn has_ended(&self, time: Duration) -> bool {
         self.ended.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
     }

@@ -1,9 +1,9 @@
 //! Posts events to a web server, each until it is delivered or [`TRIES`] have failed.
 //!
-//! The body is the event's line. `Livepeer-Edge-Event` is its type; with a secret, `Livepeer-Edge-Signature` is
-//! `sha256=` and the HMAC-SHA256 of the body. An event may come twice, when its answer was lost: it has the same `number`.
-//! Certificates are checked by the trust of the services. Redirects are not followed. While events wait for a server that
-//! is down, the oldest are dropped.
+//! The body is the event's line. `Livepeer-Edge-Event` is the event's type; with a secret, `Livepeer-Edge-Signature` is
+//! `sha256=` and the HMAC-SHA256 of the body. An event whose answer was lost is posted again, with the same `number`.
+//! Certificates are checked by the trust of the services. Redirects are not followed. While events wait for a server
+//! that is down, the oldest are dropped.
 //!
 //! Does not: log the path of the URL, which may be a credential.
 
@@ -27,7 +27,7 @@ use resilience::secret::io::{SecretError, read};
 const POST_TIME: Duration = Duration::from_secs(10);
 /// The pauses between the tries.
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// The tries for one event: about two minutes.
+/// The most tries for one event, in about two minutes.
 const TRIES: u32 = 8;
 /// The longest answer that is read.
 const ANSWER_BYTES: usize = 64 << 10;

@@ -1,9 +1,9 @@
 //! Reads this computer's clock, and finds out whether a time source has set it.
 //!
 //! Every time source (systemd-timesyncd, chrony, ntpd, busybox's ntpd, PTP) reports to the kernel, which answers
-//! `adjtimex(2)`. This program does not make that call. std does not offer it. Of the crates, nix 0.32 and rustix 1.1
-//! lack it, clock-steering 0.2 only sets the clock with it, nc 0.9 needs unsafe code, and rtime-clock 0.15 is a young
-//! project of one author that would add six crates. The service's unit forbids the call too (`ProtectClock=`). So
+//! `adjtimex(2)`. This program does not make that call. std does not offer the call. Of the crates, nix 0.32 and rustix
+//! 1.1 lack it, clock-steering 0.2 only sets the clock with it, nc 0.9 needs unsafe code, and rtime-clock 0.15 is a
+//! young project of one author that would add six crates. The service's unit forbids the call too (`ProtectClock=`). So
 //! another program, which may ask the kernel, is started:
 //!
 //! | asked | where it is found | whom it asks |

@@ -3,7 +3,7 @@
 //! A running job is on the list from its start. When the program stops running the job, the job's end is due, and is
 //! requested until the peer confirms it: a runner cannot take its next job before the last one has ended (protocol.md,
 //! section 5). The list is stored in the state directory, so that it survives a power cut; at the next start every end
-//! on it is due.
+//! on the list is due.
 //!
 //! ```text
 //!  owe ──▶ running ──release──▶ due ──request, no answer──▶ due, after a pause

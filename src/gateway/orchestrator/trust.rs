@@ -11,8 +11,8 @@
 //! | `insecure` | accept | accept | accept | accept | accept |
 //!
 //! Under `tofu`, the pin file records that a CA vouched for a peer. A chain whose only fault is its validity period
-//! does not change that record. `tofu` with follow accepts such a chain. `tofu` with refuse, and `ca`, refuse it for
-//! that reason, until the clock is doubted for this peer.
+//! does not change that record. `tofu` with follow accepts such a chain. `tofu` with refuse, and `ca`, refuse such a
+//! chain until the clock is doubted for this peer.
 //!
 //! Does not: read or write the state directory (`io::PinFile` does), or check signatures (the verifier in `http`
 //! always does).

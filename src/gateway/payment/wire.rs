@@ -202,9 +202,9 @@ pub struct Payment {
     pub(crate) state: SignerState,
     /// The address of the key that signed the payment, if it can be decoded.
     pub(crate) payer: Option<Bytes>,
-    /// The number of its tickets; 0 if it cannot be decoded.
+    /// The number of the payment's tickets; 0 if it cannot be decoded.
     pub(crate) tickets: usize,
-    /// The expected value of its tickets in wei; 0 if it cannot be decoded.
+    /// The expected value of the payment's tickets in wei; 0 if it cannot be decoded.
     pub(crate) wei: u128,
 }
 

@@ -90,9 +90,9 @@ impl Network {
 
 /// Fetches fresh terms when those of a live video job have expired.
 ///
-/// `/refresh-payment` returns them at the price at which the job started. Orchestrators before 0.9.0 do not have it,
-/// and a job that has not started has no such price: then the `OrchestratorInfo` is fetched again, at the current
-/// price. A running job may use all capacity of the orchestrator, so the request skips the capacity check.
+/// `/refresh-payment` returns fresh terms at the price at which the job started. Orchestrators before 0.9.0 do not have
+/// this call, and a job that has not started has no such price: then the `OrchestratorInfo` is fetched again, at the
+/// current price. A running job may use all capacity of the orchestrator, so the request skips the capacity check.
 #[derive(Debug)]
 struct JobTerms {
     connector: Arc<Connector>,

@@ -1,6 +1,6 @@
 //! How a publication or subscription ended or failed, without its channel's URL.
 //!
-//! Does not: decide when it ends; `Publication` and `Subscription` do.
+//! Does not: decide when one ends; `Publication` and `Subscription` do.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use resilience::fault::Fault;
 /// How a publication or subscription ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelEnd {
-    /// The caller stopped it, or its pieces ended.
+    /// The caller stopped the publication or subscription, or the pieces ended.
     Finished,
     /// The peer closed the channel.
     Closed,

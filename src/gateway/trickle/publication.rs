@@ -49,9 +49,9 @@ pub enum UploadProgress {
 pub struct PostAttempt {
     /// The seq of the POST.
     pub seq: Seq,
-    /// How far its upload has come.
+    /// How far the upload has come.
     pub progress: UploadProgress,
-    /// Whether it carries a message that is sent again when it is lost.
+    /// Whether the POST carries a message that is sent again when it is lost.
     pub is_repeated: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Tests that a report keeps to its schema, and that the schema finds what breaks it.
+//! Tests that a report keeps to its schema, and that a report that does not is found.
 //!
 //! Does not: test figures; the tests of their parts do.
 

@@ -1,6 +1,6 @@
 //! Collects the facts that the checks judge.
 //!
-//! Does not: judge them.
+//! Does not: judge the facts.
 
 pub(super) mod device;
 pub(super) mod machine;

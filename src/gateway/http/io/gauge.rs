@@ -1,6 +1,6 @@
 //! The kernel's statistics of sending connections: acknowledged bytes, unsent bytes, round-trip time.
 //!
-//! sock_diag(7) returns them at once. In a kernel or container without sock_diag there are no statistics.
+//! sock_diag(7) returns these statistics at once. In a kernel or container without sock_diag there are no statistics.
 //!
 //! Does not: decide the bitrate; `media::rate` does.
 

@@ -1,6 +1,6 @@
 //! Why candidates were rejected, and when to ask them again.
 //!
-//! Does not: decide to reject them.
+//! Does not: decide which candidates are rejected.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub enum RejectionReason {
     TooExpensive(Price, MaxPrice),
     /// The candidate's price has another unit than the maximum, so the two cannot be compared.
     OtherUnit(Price, MaxPrice),
-    /// The job did not start there.
+    /// The job did not start at the candidate.
     NotStarted(Failure),
     /// The candidate was not tried, because failed starts have prepaid too much.
     PaidAhead,

@@ -90,11 +90,11 @@ pub(super) struct PostOutcome {
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) seq: Seq,
-    /// Whether it carries `Lp-Trickle-Reset: 1`.
+    /// Whether the POST carries `Lp-Trickle-Reset: 1`.
     pub(super) reset: bool,
-    /// When its first piece came.
+    /// When the first piece came.
     pub(super) began: Instant,
-    /// When its body ended.
+    /// When the body ended.
     pub(super) ended: Instant,
     writer: Option<mpsc::Sender<Bytes>>,
     mark: Arc<BodyProgress>,

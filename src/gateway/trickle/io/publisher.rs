@@ -102,7 +102,7 @@ impl Default for PublishTimes {
 /// How a publication ended.
 #[derive(Debug)]
 pub struct Published {
-    /// How it ended.
+    /// How the publication ended.
     pub end: Result<ChannelEnd, TrickleError>,
     /// Whether the peer confirmed that the channel does not exist any more. If `false`, the caller must have the channel
     /// deleted.
@@ -178,8 +178,8 @@ impl Publisher {
         Published { end, is_deleted }
     }
 
-    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]. Returns whether the peer confirmed
-    /// it.
+    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]. Returns whether the peer
+    /// confirmed that.
     pub async fn delete(&self) -> bool {
         self.route.delete_channel(None, self.times.stop / 2).await
     }

@@ -38,7 +38,7 @@ use resilience::wait::{AbortOnDrop, sleep_until};
 /// Why an upload ends.
 #[derive(Debug)]
 pub(super) enum UploadEnd {
-    /// The caller stopped it, or its pieces ended.
+    /// The caller stopped the upload, or the pieces ended.
     Finished,
     /// The publication decided to end.
     Over(EndReason),

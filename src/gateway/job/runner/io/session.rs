@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A paid session may exist before the reservation is answered, under the id of the challenge, so it is held as soon as
-//! it is paid. From then on its stop is requested until the runner confirms it. Dropping a held session waits a bounded
-//! time for the thread, because the end of the process would end the thread.
+//! it is paid. From then on the stop of the session is requested until the runner confirms the stop. Dropping a held
+//! session waits a bounded time for the thread, because the end of the process would end the thread.
 //!
 //! Does not: know what the session is for.
 
@@ -30,7 +30,7 @@ const TRIES: u8 = 2;
 /// How long a drop may block the thread in which it happens.
 const LAST_RESORT_TIME: Duration = Duration::from_secs(1);
 
-/// A session that may exist. Dropping it requests its stop.
+/// A session that may exist. Dropping this value requests the stop of the session.
 #[derive(Debug)]
 pub(in crate::job) struct RunnerSession {
     client: Client,

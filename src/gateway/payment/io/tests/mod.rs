@@ -276,7 +276,7 @@ async fn each_status_of_the_signer_has_its_outcome() {
     check(302, "Later").await;
 }
 
-/// A file with a credential, removed with this.
+/// A file with a credential, which is removed when this value is dropped.
 struct KeyFile(std::path::PathBuf);
 
 impl KeyFile {
