@@ -36,7 +36,7 @@ pub struct OutputState {
     pub kind: &'static str,
     /// The health of the output.
     pub health: Health,
-    /// The time since which it has this health.
+    /// The time since which the output has this health.
     pub since: Instant,
     /// Why the output is not `Ok`, in one line without secrets.
     pub why: Option<String>,

@@ -18,7 +18,7 @@ pub struct Units {
     pat: Table,
     /// The first program's PID and map.
     program: Option<(u16, Table)>,
-    /// The PID of its H.264 stream.
+    /// The PID of the program's H.264 stream.
     video: Option<u16>,
     continuity: ReadContinuity,
     /// The bytes of the incomplete PES packet, with its header; empty between two packets.

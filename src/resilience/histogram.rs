@@ -144,7 +144,7 @@ fn bucket(duration: Duration) -> usize {
     nth.min(BUCKETS - 1)
 }
 
-/// The upper bound of a bucket; of the last one, its lower bound.
+/// The upper bound of a bucket. The last bucket has no upper bound: its lower bound.
 fn bound(nth: usize) -> Duration {
     let octaves = (nth.min(BUCKETS - 2) + 1) as f64 / PER_OCTAVE as f64;
     Duration::from_secs_f64(octaves.exp2() / 1000.0)

@@ -47,8 +47,8 @@ const K: Duration = Duration::from_secs(6);
 const RETURN_K: Duration = Duration::from_secs(3);
 /// Time in which the bitrate doubles beyond the curve, where the old limit no longer applies.
 const DOUBLING_TIME: Duration = Duration::from_secs(16);
-/// Maximum standing queue delay: the time to send a key frame at the link's rate. Half an RTT on long paths, where one
-/// loss costs an RTT.
+/// Maximum standing queue delay: the time to send a key frame at the link's rate. On long paths half an RTT is allowed,
+/// because one loss costs an RTT.
 const MAX_STANDING_DELAY: Duration = Duration::from_millis(150);
 /// Standing queue delay at which the link begins to congest: the bitrate goes back along the curve.
 const CONGESTION_ONSET: Duration = Duration::from_millis(60);
@@ -71,7 +71,7 @@ const MIN_UTILISATION: f64 = 0.6;
 const SAME_CAPACITY: f64 = 0.3;
 /// Time after which a queue that still stands is measured again.
 const REMEASURE_AFTER: Duration = Duration::from_secs(4);
-/// The same where the delivery rate is below the bitrate, so that the queue cannot drain.
+/// The same time where the delivery rate is below the bitrate, so that the queue cannot drain.
 const REMEASURE_MIN: Duration = Duration::from_secs(1);
 /// Smallest relative change of bitrate that is passed to the encoder.
 const MIN_CHANGE: f64 = 0.04;
@@ -130,8 +130,9 @@ pub struct Controller {
 enum ControlPhase {
     /// The bitrate follows the curve.
     Climbing { progress: Duration },
-    /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`; `before` is the capacity
-    /// estimate before the queue, which `began` then; `was_backlogged` if the transport was backlogged since.
+    /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`; `before` is the
+    /// capacity estimate before the queue, which began at `began`; `was_backlogged` if the transport was backlogged
+    /// since.
     Draining { began: Instant, measured_at: Instant, best: f64, before: f64, was_backlogged: bool },
     /// The peer acknowledges no bytes.
     Outage,

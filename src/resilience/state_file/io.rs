@@ -25,7 +25,7 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// The file `name` in `directory`, neither of which has to exist. It holds `what`, in at most `limit` bytes.
+    /// The file `name` in `directory`; neither of them has to exist. The file holds `what`, in at most `limit` bytes.
     pub fn new(directory: &Path, name: &str, what: &'static str, limit: u64) -> Self {
         Self { path: directory.join(name), what, limit }
     }
