@@ -15,7 +15,7 @@ pub(super) struct MotionWatch {
 }
 
 impl MotionWatch {
-    /// Looks for motion in `units` with these options; `None` does not.
+    /// Looks for motion in `units` with these options; with `None`, does not look for motion.
     pub(super) fn new(options: Option<MotionOptions>, units: AccessUnits, bus: Bus) -> Self {
         let mut watch = Self { units, bus, facts: None };
         watch.set_options(options);

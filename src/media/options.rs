@@ -39,7 +39,7 @@ pub struct Options {
     pub store: Option<Store>,
     /// Whether outputs get the input, so that the camera plays without a job.
     pub records: bool,
-    /// How motion is noticed; `None` does not look for it.
+    /// How motion is noticed; `None` if motion is not looked for.
     pub motion: Option<MotionOptions>,
     /// Directory for the results of encoder trials; without it encoders are tried at each start.
     pub state_directory: Option<PathBuf>,

@@ -12,7 +12,7 @@
 //! | is fresh | everything before it is dropped |
 //! | is stale too, or absent | all queued items are dropped, and all up to the next key frame, which is requested |
 //!
-//! Before a job that a motion starts, the queue keeps what led to it ([`Retention`]):
+//! Before a job that a motion starts, the queue keeps the video that led to the motion ([`Retention`]):
 //!
 //! | full, and the queue | then |
 //! |---|---|
@@ -37,8 +37,8 @@ pub const MAX_LATENCY: Duration = Duration::from_secs(1);
 /// The longest time in which a reader catches up with the pre-roll: the pre-roll is 4 s at most, and a link that carries
 /// the video has some of its capacity left.
 const CATCH_UP: Duration = Duration::from_secs(10);
-/// The greatest age of the pre-roll at which a reader begins with it. A job whose start takes longer shows what happens
-/// then. Models take up to 10 s to start.
+/// The greatest age of the pre-roll at which a reader begins with it. A job whose start takes longer begins with live
+/// video. Models take up to 10 s to start.
 const PRE_ROLL_AGE: Duration = Duration::from_secs(15);
 
 /// What a full queue keeps.

@@ -46,7 +46,7 @@ struct PictureParameters {
 pub struct Quantiser {
     /// The quantiser, 0 to 51; `None` if the header cannot be read.
     pub value: Option<u8>,
-    /// The sequence parameters are others than before, as after a change of size.
+    /// The sequence parameters have changed, as after a change of size.
     pub is_changed: bool,
 }
 

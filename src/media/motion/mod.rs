@@ -29,12 +29,13 @@ use grid::Grid;
 use pictures::PictureMotion;
 use sizes::SizeMotion;
 
-/// A motion has ended after this time without any: longer than a person stands still between two steps, and shorter than
-/// any linger time.
+/// A motion has ended when nothing has moved for this time: longer than a person stands still between two steps, and
+/// shorter than any linger time.
 pub const END_AFTER: Duration = Duration::from_secs(2);
 /// How often a picture is compared: twice a second, so that something that moves is seen in two pictures within a second.
 pub const PICTURE_EVERY: Duration = Duration::from_millis(500);
-/// A picture that has not come for this time, such as after the camera was replaced by one that encodes, will not come.
+/// If no picture has come for this time, for example because the camera was replaced by one that encodes, none will
+/// come.
 const NO_PICTURES: Duration = Duration::from_secs(5);
 
 /// How motion is noticed.
@@ -64,7 +65,7 @@ impl MotionOptions {
 pub enum MotionNews {
     /// Something has moved for the minimum time, since this time.
     Began(Instant),
-    /// It still moves; about twice a second.
+    /// Something still moves; reported about twice a second.
     GoesOn(Instant),
     /// Nothing has moved since this time.
     Ended(Instant),
@@ -135,7 +136,7 @@ impl Motion {
         self.on_sign(moves, now)
     }
 
-    /// Whether a picture is wanted `now`. Reduce and pass one then.
+    /// Whether a picture is wanted `now`. If so, reduce one and pass it.
     pub fn wants_picture(&self, now: Instant) -> bool {
         // With a margin, as frames are some milliseconds early or late.
         self.pictured.is_none_or(|last| now + PICTURE_EVERY / 25 >= last + PICTURE_EVERY)

@@ -20,7 +20,7 @@ const FIRST: u32 = 6;
 const FACTOR: f32 = 3.5;
 /// The change of a cell that is ignored at any noise, as a natural logarithm of the ratio, at a sensitivity of 50.
 const FLOOR: f32 = 0.035;
-/// Added to the brightness, so that the noise of a dark cell is not a large ratio.
+/// This is added to the brightness, so that the noise of a dark cell is not a large ratio.
 const DARK: f32 = 24.0;
 /// Changed cells that touch, at a sensitivity of 50.
 const TOUCHING: f32 = 3.0;
@@ -28,9 +28,9 @@ const TOUCHING: f32 = 3.0;
 const LEAST_TOUCHING: f32 = 2.0;
 /// At most so many changed cells for each of the largest group: more are rain or noise.
 const SCATTER: usize = 3;
-/// More changed cells than this are no thing that moves.
+/// If more cells than this have changed, the cause is not a thing that moves.
 const MOST: usize = CELLS / 3;
-/// Cells on each side that a cell is compared with.
+/// The number of cells on each side with which a cell is compared.
 const AROUND: usize = 2;
 
 /// Compares each picture with the one before it.

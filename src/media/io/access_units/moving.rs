@@ -1,8 +1,8 @@
 //! Passes access units, and pictures on their way into the encoder, to the decision about motion, and hands out its news.
 //!
 //! A picture is read where it waits for the encoder: its brightness is reduced to a grid twice a second, on GStreamer's
-//! thread, without a copy, a scaler or a further thread. Pictures in memory that this program cannot read (NVMM) are left
-//! out; access units have to do then.
+//! thread, without a copy, a scaler or a further thread. Pictures in memory that this program cannot read (NVMM) are
+//! left out: motion is then decided from access units alone.
 //!
 //! Does not: decide; [`Motion`] does.
 
@@ -85,7 +85,7 @@ impl SharedUnits {
         let Some(news) = news else { return };
         let mut state = self.lock();
         if let MotionNews::Began(since) = news {
-            // It began after the picture before the first one that shows it.
+            // The motion began after the picture before the first picture that shows it.
             state.queue.keep_since(since.checked_sub(PICTURE_EVERY).unwrap_or(since), now);
         }
         if let Some(Moving { news: waiting, .. }) = &mut state.moving {
