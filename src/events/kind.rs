@@ -312,10 +312,10 @@ pub const TYPES: &[Type] = &[
         "the model reports these parameters, or the app has accepted them",
         &[CHANGE],
     ),
-    row("parameters_refused", "the model or the app refuses the parameters", &[CHANGE, REASON]),
+    row("parameters_refused", "the model or the app refuses them", &[CHANGE, REASON]),
     row(
         "parameters_not_confirmed",
-        "the model has neither reported nor refused the parameters",
+        "the model has neither reported nor refused them",
         &[CHANGE, ("after_s", "seconds since they were sent")],
     ),
     row(
