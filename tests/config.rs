@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use livepeer_edge::agent::When;
 use livepeer_edge::cli::{Topic, help};
 use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{Config, Error, Layers, Problem, Purpose, document, io, resolve};
@@ -117,6 +118,45 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((store.keep, store.bytes), (Duration::from_secs(1800), 200_000_000));
     assert_eq!(config.log, log::LevelFilter::Debug);
     assert_eq!(config.state_directory, Some(PathBuf::from("/var/lib/edge")));
+}
+
+#[test]
+fn a_job_runs_when_the_keys_say_so() {
+    let wanted = |keys: &str| good(&format!("[job]\n{keys}\n")).wanted;
+    let always = wanted("");
+    assert_eq!((always.when, always.linger), (When::Always, Duration::from_secs(30)));
+    let motion =
+        wanted("when = \"motion\"\nschedule = \"Mon..Fri 08:00..18:00\"\nlinger = \"1 min\"");
+    assert_eq!((motion.when, motion.linger), (When::Motion, Duration::from_secs(60)));
+    assert_eq!(motion.schedule, "Mon..Fri 08:00..18:00".parse().ok());
+    let demand = wanted("when = \"demand\"\ntrigger = \"/run/t\"");
+    assert_eq!((demand.when, demand.trigger), (When::Demand, Some("/run/t".into())));
+}
+
+#[test]
+fn keys_about_when_a_job_runs_that_contradict_each_other_are_refused() {
+    check(
+        "job.when = 'schedule'",
+        &["camera.toml: job.schedule: is required by job.when = \"schedule\""],
+    );
+    check(
+        "job.when = 'demand'\njob.schedule = 'Mon'",
+        &[
+            "camera.toml:4: job.schedule: would not be used; set job.when = \"schedule\" or \"motion\", or leave it out",
+        ],
+    );
+    check(
+        "job.trigger = '/run/t'",
+        &[
+            "camera.toml:3: job.trigger: would not be used: job.when is \"always\"; set it to \"demand\", or leave this out",
+        ],
+    );
+    check(
+        "job.when = 'schedule'\njob.schedule = 'Mon 8..18'",
+        &[
+            "camera.toml:4: job.schedule: \"8..18\" is neither days (Mon..Fri) nor times (08:00..18:00)",
+        ],
+    );
 }
 
 #[test]
@@ -695,11 +735,12 @@ fn the_example_file_contains_the_defaults_and_its_commented_keys_parse() {
         keys().map(|key| (key.name, all.contains(&format!("\n{} = ", key.short())))).collect();
     assert!(named.values().all(|is_there| *is_there), "{named:?}");
     let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
-    // With all defaults set, the only problems are keys that exclude each other: trust = "tofu" and a pin; a model and
-    // a runner's app.
+    // With all defaults set, the only problems are keys that exclude each other: trust = "tofu" and a pin; a job at all
+    // times and a schedule; a model and a runner's app.
     let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
     let outputs = ["output.path", "output.url", "output.credential", "output.fragment"];
-    assert_eq!(keys, [&["orchestrator.pins", "runner.app"][..], &outputs].concat());
+    let others = ["orchestrator.pins", "job.schedule", "runner.app"];
+    assert_eq!(keys, [&others[..], &outputs].concat());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 mod edge;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge::{Edge, SMALL};
 use livepeer_gateway::price::PriceUnit;
@@ -20,7 +20,7 @@ use sandbox::{
     CallFailure, Credential, Endpoint, Failure, Handle, Options, Record, Request, RunnerOptions,
     Sandbox, SignerOptions, StartFailure, Target, Timings,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The time limit of each wait.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -403,22 +403,22 @@ async fn a_spent_budget_ends_the_job_until_an_addition_also_over_a_restart() {
 
 /// Waits until the status contains this text.
 async fn until_status(state: &Path, text: &str) {
-    let by = std::time::Instant::now() + LIMIT;
+    let by = Instant::now() + LIMIT;
     loop {
         let status = command_in(state, &["status"]);
         if status.contains(text) {
             return;
         }
-        assert!(std::time::Instant::now() < by, "{text}: {status}");
+        assert!(Instant::now() < by, "{text}: {status}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// Waits until the sandbox has no open account.
 async fn until_no_job(sandbox: &Handle) {
-    let by = std::time::Instant::now() + LIMIT;
+    let by = Instant::now() + LIMIT;
     while sandbox.ledger().open() > 0 {
-        assert!(std::time::Instant::now() < by, "the job is not closed: {:?}", sandbox.ledger());
+        assert!(Instant::now() < by, "the job is not closed: {:?}", sandbox.ledger());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -449,6 +449,94 @@ async fn a_price_that_spends_the_budget_early_is_said_early() {
     assert!(said.starts_with("WARN"), "{said}");
     until_status(&state, "the budget lasts until ").await;
     edge.hear("80 % of the budget of 25000000000 wei per month is spent; ");
+    stop(edge);
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+/// Asks the agent that keeps its state in `state`, and returns what the command prints.
+async fn ask(words: &[&str], state: &str) -> String {
+    let all = [words, &["--state.directory", state]].concat();
+    let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
+    let asked = tokio::task::spawn_blocking(move || {
+        edge::run(&all.iter().map(String::as_str).collect::<Vec<_>>()).with_code(0)
+    });
+    String::from_utf8(asked.await.unwrap().stdout).unwrap()
+}
+
+/// Waits until the report of the agent fits, and returns it.
+async fn until(state: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let by = Instant::now() + edge::LIMIT;
+    loop {
+        let report: Value = serde_json::from_str(&ask(&["status", "--json"], state).await).unwrap();
+        if fits(&report) {
+            return report;
+        }
+        assert!(Instant::now() < by, "{report:#}");
+    }
+}
+
+/// Waits until 30 more frames were captured while no job runs, and asserts that nothing was sent or paid meanwhile.
+async fn idles(state: &str, sandbox: &Handle) {
+    let idle = |report: &Value| report["job"]["stage"] == "dark" && report["camera"]["frames"] != 0;
+    let report = until(state, idle).await;
+    assert_eq!(sandbox.manifests(), [""; 0]);
+    let (requests, payments) = (sandbox.counters().requests, sandbox.ledger().payments());
+    let captured = report["camera"]["frames"].as_u64().unwrap();
+    let report =
+        until(state, |report| report["camera"]["frames"].as_u64() > Some(captured + 30)).await;
+    assert_eq!(sandbox.counters().requests, requests);
+    assert_eq!(sandbox.ledger().payments(), payments);
+    let link = &report["chain"][3];
+    assert_eq!((&link["state"], &link["why"]), (&json!("waiting"), &json!("stopped by the owner")));
+    assert_eq!((&report["ready"], &report["job"]["wanted"]), (&json!(true), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_job_that_its_owner_stops_costs_nothing_until_it_is_started_again() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("wish"));
+    let state = state.to_str().unwrap();
+    let more = ["--job.model", "any", "--api.listen", "127.0.0.1:0", "--state.directory", state];
+    let edge = run(&[&sandbox], &more);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 2).await);
+    assert_eq!(ask(&["job", "stop"], state).await, "no job runs: stopped by the owner\n");
+    idles(state, &sandbox).await;
+    stop(edge);
+
+    // The wish is kept over a restart.
+    let edge = run(&[&sandbox], &more);
+    idles(state, &sandbox).await;
+    assert_eq!(sandbox.counters().jobs, 1);
+    let payments = sandbox.ledger().payments();
+    let said = ask(&["job", "start", "--for", "1h"], state).await;
+    assert_eq!(said, "a job runs: started by the owner\n");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 2).await);
+    until(state, |report| report["job"]["stage"] == "live" && report["ready"] == true).await;
+    assert!(sandbox.ledger().payments() > payments);
+    assert_eq!(ask(&["job", "auto"], state).await, "a job runs: job.when is always\n");
+    assert_eq!(sandbox.counters().jobs, 2, "the same job goes on");
+    stop(edge);
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[tokio::test]
+async fn a_trigger_starts_a_job_and_ends_it() {
+    let (sandbox, state) = (sandbox(|_| {}), edge::temporary("trigger"));
+    std::fs::create_dir_all(&state).unwrap();
+    let trigger = state.join("trigger");
+    let arguments = ["--job.model", "any", "--job.when", "demand", "--job.trigger"];
+    let mut edge = run(&[&sandbox], &[&arguments[..], &[trigger.to_str().unwrap()]].concat());
+    edge.hear("no job is wanted: waiting for a start by the owner");
+    assert_eq!((sandbox.counters().jobs, sandbox.ledger().payments()), (0, 0));
+    std::fs::write(&trigger, "1\n").unwrap();
+    edge.hear("a job is wanted: started by the trigger");
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    std::fs::write(&trigger, "0\n").unwrap();
+    edge.hear("no job is wanted: waiting for a start by the owner");
+    let by = Instant::now() + LIMIT;
+    while !sandbox.manifests().is_empty() {
+        assert!(Instant::now() < by, "the job ends");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     stop(edge);
     std::fs::remove_dir_all(state).unwrap();
 }

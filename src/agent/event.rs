@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::agent::Change;
 use crate::agent::clock::ClockSample;
 use crate::agent::jobs::{Candidates, Offered, Sending};
+use crate::agent::trigger::TriggerReading;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, JobEvent, StartedJob};
 use livepeer_gateway::payment::io::PayerReport;
@@ -26,6 +27,8 @@ pub(super) enum LoopEvent {
     Timeout,
     /// The time for another decision whether a job is wanted.
     Wanted,
+    /// The trigger was read.
+    Trigger(TriggerReading),
     /// The options have changed.
     Change(Change),
     /// An event of the camera or its slate.

@@ -23,14 +23,17 @@ mod event;
 mod jobs;
 mod kept_params;
 mod kept_wish;
+mod local_time;
 mod motion;
 mod output;
 mod run;
+mod schedule;
 mod spending;
 mod switch;
 mod systemd;
 mod traffic;
 mod traffic_budget;
+mod trigger;
 mod wait;
 mod wanted;
 
@@ -42,6 +45,7 @@ pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use kept_params::KeptParams;
 pub use kept_wish::KeptWish;
 pub use output::{Attached, Outputs};
+pub use schedule::{Schedule, ScheduleError};
 pub use spending::follow_budget;
 pub use traffic_budget::{Interfaces, Steered, follow_data};
 pub use wanted::{Held, Hold, JobWish, LINGER, WantedOptions, When};
@@ -131,7 +135,7 @@ impl std::fmt::Debug for Change {
             Self::Media(_) => "camera",
             Self::Job(_) => "job",
             Self::Recovery(_) => "recovery",
-            Self::Wanted(_) => "when a job is wanted",
+            Self::Wanted(_) => "when a job runs",
             Self::Outputs(_) => "outputs",
             Self::BitrateLimit(_) => "bitrate limit",
         })

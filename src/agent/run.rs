@@ -97,13 +97,12 @@ pub(super) async fn run(
         stop,
         is_stopping,
     };
-    let first = if running.switch.judge(now) {
-        first
-    } else {
-        // The commands that begin a search are not executed.
-        let pause = running.pause();
-        running.machine.on(pause, now, jitter())
-    };
+    if running.switch.judge(now) {
+        return running.run(first).await;
+    }
+    // The commands that begin a search are not executed.
+    let pause = running.pause();
+    let first = running.machine.on(pause, now, jitter());
     running.run(first).await
 }
 
@@ -140,16 +139,18 @@ impl Loop {
     /// Waits for the next event. A stop comes before all others.
     async fn next(&mut self) -> LoopEvent {
         let (is_live, reading) = (self.jobs.is_live(), self.cameras.next_reading());
+        let judgement = self.switch.poll_timeout();
         let others = async {
             tokio::select! {
                 event = self.jobs.next() => LoopEvent::Jobs(Box::new(event)),
                 event = self.cameras.next() => LoopEvent::Cameras(Box::new(event)),
                 sample = self.clock.next() => LoopEvent::Clock(sample),
                 news = self.motion.next() => LoopEvent::Motion(news),
+                reading = self.switch.next() => LoopEvent::Trigger(reading),
                 change = changed(&mut self.changes) => LoopEvent::Change(change),
                 () = sleep_until(Some(reading)), if is_live => LoopEvent::Reading,
                 () = sleep_until(self.machine.poll_timeout()) => LoopEvent::Timeout,
-                () = sleep_until(self.switch.poll_timeout()) => LoopEvent::Wanted,
+                () = sleep_until(judgement) => LoopEvent::Wanted,
                 () = sleep_until(self.watch.poll_timeout()) => LoopEvent::Watchdog,
             }
         };
@@ -192,6 +193,10 @@ impl Loop {
                 }
                 None
             }
+            LoopEvent::Trigger(reading) => {
+                self.switch.on_trigger(reading, now);
+                None
+            }
             // Either is handled after every event.
             LoopEvent::Wanted | LoopEvent::Watchdog => None,
         }
@@ -216,7 +221,7 @@ impl Loop {
                 Some(job::MachineEvent::Recover(recovery))
             }
             Change::Wanted(options) => {
-                self.switch.set_options(options);
+                self.switch.set_options(options, now);
                 None
             }
             Change::BitrateLimit(limit) => {
@@ -244,29 +249,18 @@ impl Loop {
                 let edited = self.jobs.edit_params(params, edit);
                 let is_new = edited.is_ok();
                 let _ = reply.send(edited);
-                is_new.then_some(job::MachineEvent::NewParams)
-            }
-            Request::Parameters(reply) => {
-                let _ = reply.send(self.jobs.parameters());
-                None
+                return is_new.then_some(job::MachineEvent::NewParams);
             }
             Request::Restart => {
                 log::info!("a new job was requested");
-                Some(job::MachineEvent::Replace(self.jobs.rules()))
+                return Some(job::MachineEvent::Replace(self.jobs.rules()));
             }
-            Request::Job(wish, reply) => {
-                let _ = reply.send(self.switch.wish(wish, now));
-                None
-            }
-            Request::Hold(hold, held) => {
-                self.switch.hold(hold, held);
-                None
-            }
-            Request::Motion => {
-                self.switch.on_motion(now);
-                None
-            }
+            Request::Parameters(reply) => drop(reply.send(self.jobs.parameters())),
+            Request::Job(wish, reply) => drop(reply.send(self.switch.wish(wish, now))),
+            Request::Hold(hold, held) => self.switch.hold(hold, held),
+            Request::Motion => self.switch.on_motion(now),
         }
+        None
     }
 
     /// Carries out a command of the machine. Returns the outcome if the command ends the loop.

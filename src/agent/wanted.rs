@@ -7,14 +7,20 @@
 //! | the owner has stopped the job ([`JobWish::Stop`]) | no |
 //! | something forbids a job ([`Hold`]) | no |
 //! | the owner has started the job ([`JobWish::Start`]) | yes, up to the end that was set with it |
+//! | the trigger is on, or was touched | yes, up to the linger time after the last touch |
 //! | [`When::Always`] | yes |
 //! | [`When::Demand`] | no |
-//! | [`When::Motion`] | from a motion until the linger time after the last one |
+//! | [`When::Schedule`] | while the schedule is open |
+//! | [`When::Motion`] | from a motion until the linger time after the last one, and while the schedule, if there is one, is open |
 //!
 //! Does not: close or start a job; `job::Machine` does.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::agent::schedule::{Schedule, Slot};
+use crate::agent::trigger::TriggerReading;
 
 /// The default of [`WantedOptions::linger`].
 pub const LINGER: Duration = Duration::from_secs(30);
@@ -25,9 +31,11 @@ pub enum When {
     /// At all times.
     #[default]
     Always,
-    /// Never: only [`JobWish::Start`] starts one.
+    /// Never: only [`JobWish::Start`] and the trigger start one.
     Demand,
-    /// While something moves in the picture.
+    /// While [`WantedOptions::schedule`] is open.
+    Schedule,
+    /// While something moves in the picture; with a schedule, only while that is open.
     Motion,
 }
 
@@ -36,13 +44,39 @@ pub enum When {
 pub struct WantedOptions {
     /// When a job runs without a wish of the owner.
     pub when: When,
-    /// How long a job runs after the last motion.
+    /// How long a job runs after the last motion, and after the last touch of the trigger.
     pub linger: Duration,
+    /// The schedule of [`When::Schedule`] and [`When::Motion`].
+    pub schedule: Option<Schedule>,
+    /// The file with which a script or a switch starts a job.
+    pub trigger: Option<PathBuf>,
 }
 
 impl Default for WantedOptions {
     fn default() -> Self {
-        Self { when: When::Always, linger: LINGER }
+        Self { when: When::Always, linger: LINGER, schedule: None, trigger: None }
+    }
+}
+
+impl WantedOptions {
+    /// The key that does not fit the others, and why.
+    pub fn objection(&self) -> Option<(&'static str, &'static str)> {
+        match (self.when, &self.schedule, &self.trigger) {
+            (When::Schedule, None, _) => {
+                Some(("job.schedule", "is required by job.when = \"schedule\""))
+            }
+            (When::Always | When::Demand, Some(_), _) => Some((
+                "job.schedule",
+                "would not be used; set job.when = \"schedule\" or \"motion\", or leave it out",
+            )),
+            (When::Always, None, Some(_)) => Some((
+                "job.trigger",
+                "would not be used: job.when is \"always\"; set it to \"demand\", or leave this out",
+            )),
+            (When::Schedule | When::Motion | When::Demand, _, _) | (When::Always, None, None) => {
+                None
+            }
+        }
     }
 }
 
@@ -101,6 +135,10 @@ pub(super) enum Cause {
     Always,
     /// The owner has started the job.
     Owner,
+    /// The trigger asks for it.
+    Trigger,
+    /// The schedule is open.
+    Schedule,
     /// Something moves.
     Motion,
 }
@@ -114,6 +152,8 @@ pub(super) enum Obstacle {
     Held(String),
     /// The owner has not started a job.
     Demand,
+    /// The schedule is closed up to this local day and time.
+    Schedule(String),
     /// Nothing moves.
     Motion,
 }
@@ -134,18 +174,65 @@ pub(super) struct Wanted {
     holds: [Option<Held>; HOLDS],
     /// The last motion.
     moved_at: Option<Instant>,
+    trigger: TriggerState,
+    /// What the schedule says now; `None` without one.
+    slot: Option<Slot>,
+}
+
+/// What the trigger said last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TriggerState {
+    /// It has not been read.
+    Unknown,
+    Off,
+    On,
+    /// It had this modification time. `at`: when a change of that was seen.
+    Touched {
+        time: Option<SystemTime>,
+        at: Option<Instant>,
+    },
 }
 
 impl Wanted {
     /// The decision by these options, with the wish that was kept.
     pub(super) fn new(options: WantedOptions, wish: JobWish, now: Instant) -> Self {
         let wish = Wish::new(wish, now);
-        Self { options, wish, holds: [const { None }; HOLDS], moved_at: None }
+        let (holds, trigger) = ([const { None }; HOLDS], TriggerState::Unknown);
+        Self { options, wish, holds, moved_at: None, trigger, slot: None }
     }
 
-    /// Replaces the options.
+    /// The options.
+    pub(super) fn options(&self) -> &WantedOptions {
+        &self.options
+    }
+
+    /// Replaces the options. Call [`Wanted::set_slot`] next.
     pub(super) fn set_options(&mut self, options: WantedOptions) {
+        if options.trigger != self.options.trigger {
+            self.trigger = TriggerState::Unknown;
+        }
         self.options = options;
+    }
+
+    /// Sets what the schedule says now; `None` without one. Call it when that changes.
+    pub(super) fn set_slot(&mut self, slot: Option<Slot>) {
+        self.slot = slot;
+    }
+
+    /// Call it with each reading of the trigger.
+    pub(super) fn on_trigger(&mut self, reading: TriggerReading, now: Instant) {
+        self.trigger = match (reading, self.trigger) {
+            (TriggerReading::On, _) => TriggerState::On,
+            (TriggerReading::Off, _) => TriggerState::Off,
+            // It may have been touched long before the agent began.
+            (TriggerReading::Touched(time), TriggerState::Unknown) => {
+                TriggerState::Touched { time, at: None }
+            }
+            (TriggerReading::Touched(new), TriggerState::Touched { time, at }) if new == time => {
+                TriggerState::Touched { time, at }
+            }
+            (TriggerReading::Touched(time), _) => TriggerState::Touched { time, at: Some(now) },
+        };
     }
 
     /// Replaces the owner's wish.
@@ -174,29 +261,53 @@ impl Wanted {
             (Wish::Started { until }, None, _) if is_before(now, until) => {
                 Verdict::Wanted(Cause::Owner)
             }
+            (_, None, _) if self.is_triggered(now) => Verdict::Wanted(Cause::Trigger),
             (_, None, When::Always) => Verdict::Wanted(Cause::Always),
             (_, None, When::Demand) => Verdict::Unwanted(Obstacle::Demand),
-            (_, None, When::Motion) if self.lingers_until().is_some_and(|end| now < end) => {
+            (_, None, When::Schedule | When::Motion) if self.closed_slot().is_some() => {
+                let label = self.closed_slot().map(|slot| slot.label.clone());
+                Verdict::Unwanted(Obstacle::Schedule(label.unwrap_or_default()))
+            }
+            (_, None, When::Schedule) => Verdict::Wanted(Cause::Schedule),
+            (_, None, When::Motion) if is_within(now, self.lingers_after(self.moved_at)) => {
                 Verdict::Wanted(Cause::Motion)
             }
             (_, None, When::Motion) => Verdict::Unwanted(Obstacle::Motion),
         }
     }
 
-    /// When the verdict may change without an event; always after `now`.
+    /// When the verdict may change without an event or another slot; always after `now`.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let started = match self.wish {
             Wish::Started { until } => until,
             Wish::Stopped | Wish::Auto => None,
         };
         let holds = self.holds.iter().flatten().filter_map(|held| held.until);
-        let ends = holds.chain(started).chain(self.lingers_until());
+        let lingers = [self.moved_at, self.touched_at()].map(|since| self.lingers_after(since));
+        let ends = holds.chain(started).chain(lingers.into_iter().flatten());
         ends.filter(|end| *end > now).min()
     }
 
-    /// The end of the linger time after the last motion.
-    fn lingers_until(&self) -> Option<Instant> {
-        self.moved_at.and_then(|moved| moved.checked_add(self.options.linger))
+    /// The schedule, if it is closed.
+    fn closed_slot(&self) -> Option<&Slot> {
+        self.slot.as_ref().filter(|slot| !slot.is_open)
+    }
+
+    fn is_triggered(&self, now: Instant) -> bool {
+        self.trigger == TriggerState::On || is_within(now, self.lingers_after(self.touched_at()))
+    }
+
+    /// When the trigger was touched last.
+    fn touched_at(&self) -> Option<Instant> {
+        match self.trigger {
+            TriggerState::Touched { at, .. } => at,
+            TriggerState::Unknown | TriggerState::Off | TriggerState::On => None,
+        }
+    }
+
+    /// The end of the linger time after `since`.
+    fn lingers_after(&self, since: Option<Instant>) -> Option<Instant> {
+        since.and_then(|since| since.checked_add(self.options.linger))
     }
 }
 
@@ -227,7 +338,7 @@ impl Obstacle {
             Self::Owner => {
                 "`livepeer-edge job start` starts the job; after `livepeer-edge job auto`, job.when decides"
             }
-            Self::Demand | Self::Motion => {
+            Self::Demand | Self::Schedule(_) | Self::Motion => {
                 "nothing: this is what job.when asks for; `livepeer-edge job start` starts the job now"
             }
             Self::Held(_) => "nothing: the job starts by itself when this is over",
@@ -238,6 +349,9 @@ impl Obstacle {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Unwanted(Obstacle::Schedule(label)) => return write!(f, "waiting for {label}"),
+            Self::Wanted(Cause::Trigger) => "started by the trigger",
+            Self::Wanted(Cause::Schedule) => "the schedule is open",
             Self::Wanted(Cause::Always) => "job.when is always",
             Self::Wanted(Cause::Owner) => "started by the owner",
             Self::Wanted(Cause::Motion) => "motion",
@@ -247,6 +361,11 @@ impl fmt::Display for Verdict {
             Self::Unwanted(Obstacle::Motion) => "waiting for motion",
         })
     }
+}
+
+/// Whether `now` is in a time that has begun and ends then; `None` if none has begun.
+fn is_within(now: Instant, end: Option<Instant>) -> bool {
+    end.is_some_and(|end| now < end)
 }
 
 /// Whether `now` is before an end; `None` is no end.

@@ -15,6 +15,7 @@
 //! | `/params?mode=merge\|replace` | POST | changes them by a JSON object; merges if no mode is named |
 //! | `/budget` | GET, HEAD | the budgets of payments and traffic, and what is spent of them |
 //! | `/budget` | POST | adds an amount to one of them for the present period: `{"add": "20000 wei"}` or `{"add": "1 GB"}` |
+//! | `/job` | POST | starts or stops the job, by a JSON object: `{"wish":"start","seconds":600}` |
 //! | `/restart` | POST | closes the job and starts another one |
 //! | `/openapi.json` | GET, HEAD | this table, for programs |
 //!
@@ -81,6 +82,8 @@ pub(super) enum Route {
     Budget,
     /// An addition to one of them.
     AddToBudget,
+    /// A start or a stop of the job.
+    Job,
     /// A new job.
     Restart,
     /// A file of the page.
@@ -107,6 +110,8 @@ impl Route {
             "/params" => Self::Params,
             "/budget" if *method == Method::POST => return Ok(Self::AddToBudget),
             "/budget" => Self::Budget,
+            "/job" if *method == Method::POST => return Ok(Self::Job),
+            "/job" => return Err(Refusal::Method(POST)),
             "/restart" if *method == Method::POST => return Ok(Self::Restart),
             "/restart" => return Err(Refusal::Method(POST)),
             path => Self::Page(page::file(path).ok_or(Refusal::NotFound)?),
@@ -130,6 +135,7 @@ impl Route {
             | Self::Change(_)
             | Self::Budget
             | Self::AddToBudget
+            | Self::Job
             | Self::Restart
             | Self::Snapshot(_)
             | Self::Video(..) => Exposure::Private,
@@ -192,6 +198,8 @@ mod tests {
         check("GET", "/budget", None, Ok(Route::Budget));
         check("POST", "/budget", None, Ok(Route::AddToBudget));
         check("DELETE", "/budget", None, Err(Refusal::Method(READ_OR_POST)));
+        check("POST", "/job", None, Ok(Route::Job));
+        check("GET", "/job", None, Err(Refusal::Method(POST)));
         check("POST", "/restart", None, Ok(Route::Restart));
         check("GET", "/restart", None, Err(Refusal::Method(POST)));
         check("OPTIONS", "/", None, Err(Refusal::Method(READ)));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::completions::Shell;
+use crate::agent::JobWish;
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +119,8 @@ pub enum Question {
         /// The stream: `input` or `output`.
         stream: &'static str,
     },
+    /// Start or stop its job.
+    Job(JobWish),
     /// Show or change the parameters of its job.
     Params {
         /// The JSON object; `None` to show the present parameters.

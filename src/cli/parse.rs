@@ -2,8 +2,9 @@
 //!
 //! Does not: check values of configuration keys; the configuration does, with all other problems.
 
+mod usage;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ use lexopt::Arg;
 use super::command::{Command, Flag, NEED_SANDBOX, Question, Row, Settings, Topic, rows};
 use super::completions::Shell;
 use super::source::source_keys;
+use crate::agent::JobWish;
+use crate::config::milliseconds;
+
+pub use usage::UsageError;
 
 /// The default address of the sandbox: an orchestrator's port, reachable from this computer only.
 const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
@@ -21,97 +26,6 @@ const CALL_TYPE: &str = "application/json";
 
 /// The longest demo, in seconds: a day.
 const LONGEST_DEMO: u32 = 86_400;
-
-/// What is wrong with a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsageError {
-    /// No command was given.
-    NoCommand,
-    /// A command that does not exist.
-    UnknownCommand(String),
-    /// A command that this build does not have.
-    NoSandbox(&'static str),
-    /// An option that the command does not take.
-    UnknownOption(&'static Row, String),
-    /// An argument that the command does not take.
-    UnknownArgument(&'static Row, String),
-    /// The command's argument is missing.
-    NoOperand(&'static Row),
-    /// A required option is missing.
-    NoFlag(&'static Row, &'static str),
-    /// An option that takes a value was given none.
-    NoValue(String),
-    /// An option was given a value that it does not take.
-    NeedlessValue(String),
-    /// An option given twice.
-    Twice(&'static str),
-    /// A value that is not allowed.
-    NotAllowed {
-        /// The option.
-        option: &'static str,
-        /// The value.
-        found: String,
-        /// The allowed values.
-        allowed: &'static str,
-    },
-    /// A text that is not UTF-8.
-    NotText(String),
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Row {}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = || rows().map(|row| row.name).collect::<Vec<_>>().join(", ");
-        match self {
-            Self::NoCommand => write!(f, "no command; use one of: {}", names()),
-            Self::UnknownCommand(name) => {
-                write!(f, "unknown command `{name}`; use one of: {}", names())
-            }
-            Self::NoSandbox(name) => {
-                write!(f, "`{name}` is not in this build; build it with the feature `sandbox`")
-            }
-            Self::UnknownOption(row, name) => {
-                write!(f, "`{}` has no option {name}; it takes: {}", row.name, options(row))
-            }
-            Self::UnknownArgument(row, text) => {
-                write!(f, "`{}` does not take `{text}`; it takes: {}", row.name, options(row))
-            }
-            Self::NoOperand(row) => {
-                let operand = row.operand.unwrap_or_default();
-                write!(f, "{operand} is missing; use livepeer-edge {} {operand}", row.name)
-            }
-            Self::NoFlag(row, name) => {
-                write!(f, "--{name} is missing; `{}` takes: {}", row.name, options(row))
-            }
-            Self::NoValue(option) => write!(f, "{option} needs a value"),
-            Self::NeedlessValue(option) => write!(f, "{option} takes no value"),
-            Self::Twice(option) => write!(f, "--{option} is given twice"),
-            Self::NotAllowed { option, found, allowed } => {
-                write!(f, "--{option}: found `{found}`; allowed: {allowed}")
-            }
-            Self::NotText(option) => write!(f, "{option}: the value is not UTF-8"),
-        }
-    }
-}
-
-impl std::error::Error for UsageError {}
-
-fn options(row: &Row) -> String {
-    let mut options: Vec<String> = row.operand.map(str::to_owned).into_iter().collect();
-    options.extend(row.flags.iter().map(|flag| flag.usage()));
-    if row.takes_keys {
-        options.push("--section.key VALUE".to_owned());
-    }
-    options.push("--help".to_owned());
-    options.join(", ")
-}
 
 /// Parses the arguments, without the program's own name.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
@@ -258,6 +172,10 @@ impl Said {
                 let stream = self.stream()?;
                 self.ask(Question::Snapshot { path, stream })
             }
+            "job" => {
+                let wish = self.wish()?;
+                self.ask(Question::Job(wish))
+            }
             "params" => {
                 let params = self.operands.pop().map(|json| text("params", json)).transpose()?;
                 let replace = self.take("replace").is_some();
@@ -306,6 +224,24 @@ impl Said {
             [add, amount] if add == "add" => Ok(Some(amount.clone().into_owned())),
             [add] if add == "add" => Err(UsageError::NoOperand(self.row)),
             [other, ..] => Err(UsageError::UnknownArgument(self.row, other.clone().into_owned())),
+        }
+    }
+
+    /// The owner's wish for the job.
+    fn wish(&mut self) -> Result<JobWish, UsageError> {
+        let word = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?;
+        let time = self.take_text("for")?;
+        match (word.to_string_lossy().as_ref(), time) {
+            ("start", time) => {
+                let time = time.map(|text| start_time(&text)).transpose()?;
+                Ok(JobWish::Start { time })
+            }
+            ("stop", None) => Ok(JobWish::Stop),
+            ("auto", None) => Ok(JobWish::Auto),
+            ("stop" | "auto", Some(_)) => {
+                Err(UsageError::UnknownOption(self.row, "--for without start".to_owned()))
+            }
+            (other, _) => Err(UsageError::UnknownArgument(self.row, other.to_owned())),
         }
     }
 
@@ -372,6 +308,16 @@ fn seconds(text: &str) -> Result<Duration, UsageError> {
     })
 }
 
+/// The time of a start, in whole seconds.
+fn start_time(text: &str) -> Result<Duration, UsageError> {
+    let seconds = milliseconds(text).map(|time| time / 1000).filter(|time| *time > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| UsageError::NotAllowed {
+        option: "for",
+        found: text.to_owned(),
+        allowed: "a time of 1 s or more, such as 90s, 10min or 2h",
+    })
+}
+
 fn text(option: &str, value: OsString) -> Result<String, UsageError> {
     value.into_string().map_err(|_| UsageError::NotText(format!("--{option}")))
 }
@@ -435,6 +381,32 @@ mod tests {
         check("run --config=a.toml", Ok(Command::Run(settings(Some("a.toml"), &[]))));
         let keys = [("video.fps", "12"), ("log.level", "debug")];
         check("run --video.fps 12 --log.level=debug", Ok(Command::Run(settings(None, &keys))));
+    }
+
+    #[test]
+    fn a_job_is_started_for_some_time_or_until_another_wish() {
+        let ask = |wish| {
+            Ok(Command::Ask { question: Question::Job(wish), settings: Settings::default() })
+        };
+        let start = |minutes: u64| JobWish::Start { time: Some(Duration::from_secs(60 * minutes)) };
+        check("job start", ask(JobWish::Start { time: None }));
+        check("job start --for 10m", ask(start(10)));
+        check("job --for=2h start", ask(start(120)));
+        check("job stop", ask(JobWish::Stop));
+        check("job auto", ask(JobWish::Auto));
+        let takes =
+            "it takes: start|stop|auto, --config FILE, --for TIME, --section.key VALUE, --help";
+        check("job", Err("start|stop|auto is missing; use livepeer-edge job start|stop|auto"));
+        check("job go", Err(&format!("`job` does not take `go`; {takes}")));
+        check(
+            "job stop --for 1h",
+            Err(&format!("`job` has no option --for without start; {takes}")),
+        );
+        let allowed = "allowed: a time of 1 s or more, such as 90s, 10min or 2h";
+        for found in ["10", "0s", "999ms", "soon"] {
+            let error = format!("--for: found `{found}`; {allowed}");
+            check(&format!("job start --for {found}"), Err(&error));
+        }
     }
 
     #[test]
@@ -589,7 +561,7 @@ mod tests {
     #[cfg(feature = "sandbox")]
     fn a_wrong_value_is_an_error_with_the_allowed_values() {
         let names = "run, demo, sandbox, setup, check, check-config, devices, discover, call, trust, \
-                     status, snapshot, params, spend, budget, completions, help";
+                     status, snapshot, job, params, spend, budget, completions, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

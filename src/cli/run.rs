@@ -7,7 +7,7 @@
 //! | `job.params` | the new parameters are sent to the job, in place of those that were set while the job ran |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
 //! | an output | it is opened, closed or replaced; the others go on |
-//! | name and labels, log level, `job.on-loss`, API, events, MQTT | set at once |
+//! | name and labels, log level, `job.on-loss`, when a job runs, API, events, MQTT | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -32,9 +32,7 @@ use super::choose::{Chosen, notice, warn_of_removed};
 use super::proof::Proof;
 use super::reach::{Counted, Reach, work};
 use super::{Error, Settings};
-use crate::agent::{
-    Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options, WantedOptions,
-};
+use crate::agent::{Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options};
 use crate::api::{self, Api};
 use crate::config::{Access, Config, KeptConfig, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
@@ -88,7 +86,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     units.set_outputs(&outlets.of_input());
     let agent = Agent::new(options, status.clone(), outlets.sinks()).with_units(units.clone());
     let wish = KeptWish::open(config.state_directory.as_deref(), &own_name(file));
-    let agent = agent.with_events(bus.clone()).with_wanted(WantedOptions::default(), wish);
+    let agent = agent.with_events(bus.clone()).with_wanted(config.wanted.clone(), wish);
     let (api, api_options) = watch::channel(config.api.clone());
     let sources = api::Sources {
         status: status.clone(),
@@ -346,6 +344,9 @@ impl Reloading {
         }
         if old.recovery != new.recovery {
             self.send(Change::Recovery(new.recovery)).await;
+        }
+        if old.wanted != new.wanted {
+            self.send(Change::Wanted(new.wanted)).await;
         }
         if old.media != new.media {
             self.send(Change::Media(Box::new(new.media))).await;

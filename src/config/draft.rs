@@ -13,6 +13,7 @@ use super::events::DraftEvents;
 use super::outputs::DraftOutput;
 use super::problem::Complaint;
 use super::{Config, Purpose};
+use crate::agent::{WantedOptions, When};
 use crate::api;
 use crate::mqtt;
 use crate::status::StatusOptions;
@@ -21,6 +22,7 @@ use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
 use livepeer_gateway::session::selection::CandidateOrder;
+use media::motion::MotionOptions;
 use media::{
     self, Audio, AudioCodec, Bitrates, CameraFormat, Encoder, MaxLatency, Microphone, OnCameraLoss,
     Source, Store, Video,
@@ -46,6 +48,7 @@ pub struct Draft {
     pub(super) access: Access,
     pub(super) job: JobOptions,
     pub(super) recovery: Recovery,
+    pub(super) wanted: WantedOptions,
     pub(super) runner: DraftRunner,
     /// The output of `[output]`, the environment and the arguments.
     pub(super) plain: DraftOutput,
@@ -175,6 +178,7 @@ impl Default for Draft {
             job: JobOptions::default(),
             // On an unattended device nobody would start the job again.
             recovery: Recovery::Retry,
+            wanted: WantedOptions::default(),
             runner: DraftRunner::default(),
             plain: DraftOutput::default(),
             tables: Vec::new(),
@@ -257,6 +261,9 @@ impl Draft {
             let reason = "would not be used; set orchestrator.trust = \"pin\", or leave it out";
             objections.push(("orchestrator.pins", Complaint::Wrong(reason.to_owned())));
         }
+        if let Some((key, reason)) = self.wanted.objection() {
+            objections.push((key, Complaint::Wrong(reason.to_owned())));
+        }
         if !self.api.listen.is_local() && self.api.token.is_none() {
             let reason = "an API that other computers can reach needs a token";
             objections.push(missing("api.token", reason));
@@ -276,7 +283,7 @@ impl Draft {
                     on_camera_loss: self.on_camera_loss,
                     store: self.store.finish(),
                     records: false,
-                    motion: None,
+                    motion: (self.wanted.when == When::Motion).then(MotionOptions::default),
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,
@@ -287,6 +294,7 @@ impl Draft {
                 interfaces: self.interfaces,
                 job: self.job,
                 recovery: self.recovery,
+                wanted: self.wanted,
                 runner,
                 outputs: plain.flatten().into_iter().collect(),
                 status: self.status,

@@ -26,10 +26,12 @@ pub use access::{Access, RunnerJobOptions};
 pub use io::{Error, KeptConfig};
 pub use options::{Output, StreamOf};
 pub use problem::{Complaint, Origin, Problem};
+pub(crate) use quantity::milliseconds;
 pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
 use std::path::PathBuf;
 
+use crate::agent::WantedOptions;
 use crate::events::Options as EventOptions;
 use crate::status::StatusOptions;
 use livepeer_gateway::budget::Budget;
@@ -55,6 +57,8 @@ pub struct Config {
     pub job: JobOptions,
     /// What happens when the job is lost.
     pub recovery: Recovery,
+    /// When a job is wanted.
+    pub wanted: WantedOptions,
     /// The job on a runner, in place of the live video job.
     pub runner: Option<RunnerJobOptions>,
     /// Where processed video and input are written.

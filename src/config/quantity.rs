@@ -6,7 +6,8 @@
 const RATES: [(&str, u64); 4] = [("", 1), ("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000)];
 
 /// Units of durations, in ms. A unit is required: `2` would be ambiguous.
-const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
+const TIMES: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("min", 60_000), ("h", 3_600_000)];
 
 /// Bits per second of `2 Mbit/s`, `1500kbit/s` or `2000000`.
 pub(super) fn bit_rate(text: &str) -> Option<u64> {
@@ -14,7 +15,7 @@ pub(super) fn bit_rate(text: &str) -> Option<u64> {
 }
 
 /// Milliseconds of `2s`, `1.5 s` or `500ms`.
-pub(super) fn milliseconds(text: &str) -> Option<u64> {
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     amount(text, &TIMES)
 }
 
@@ -82,6 +83,7 @@ mod tests {
         check(milliseconds, "500 ms", Some(500));
         check(milliseconds, "1.5s", Some(1_500));
         check(milliseconds, "3 min", Some(180_000));
+        check(milliseconds, "10m", Some(600_000));
         for bad in ["2", "2 sec", "two s", "0x2 s", "1.s", "١s"] {
             check(milliseconds, bad, None);
         }
@@ -94,5 +96,6 @@ mod tests {
         assert_eq!(show_bit_rate(1_234), "1234 bit/s");
         assert_eq!(show_milliseconds(1_000), "1 s");
         assert_eq!(show_milliseconds(1_500), "1500 ms");
+        assert_eq!(show_milliseconds(120_000), "2 min");
     }
 }

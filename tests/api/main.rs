@@ -418,11 +418,15 @@ async fn a_viewer_that_does_not_read_is_disconnected() {
 
 /// Posts a body to the parameters.
 async fn post(served: &Served, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    post_to("/params", served, headers, body).await
+}
+
+async fn post_to(path: &str, served: &Served, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut client = served.client().await;
     let lines: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     client
-        .write(format!("POST /params HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes())
+        .write(format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes())
         .await;
     client.write(body).await;
     client.answer("POST").await.expect("an answer")
@@ -496,4 +500,26 @@ async fn a_restart_must_be_posted_from_the_same_site() {
     assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
     let foreign = served.ask("POST", "/restart", &[("Sec-Fetch-Site", "cross-site")]).await;
     assert_eq!(foreign.status, 403);
+}
+
+#[tokio::test]
+async fn a_wish_is_posted_as_json() {
+    let served = Served::open().await;
+    let got = served.ask("GET", "/job", &[]).await;
+    assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
+    let check = async |headers: &[(&str, &str)], body: &str, status: u16, code: &str| {
+        let length = body.len().to_string();
+        let headers = [headers, &[("Content-Length", length.as_str())]].concat();
+        let answer = post_to("/job", &served, &headers, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{body}");
+        String::from_utf8(answer.body).unwrap()
+    };
+    let stop = r#"{"wish":"stop"}"#;
+    check(&[], stop, 415, "wrong-content-type").await;
+    check(&[JSON, ("Origin", "http://evil.example")], stop, 403, "cross-site").await;
+    let said = check(&[JSON], r#"{"wish":"pause"}"#, 400, "wrong-body").await;
+    assert!(said.contains("the body must be {"), "{said}");
+    // This one is well made: the agent of this test has ended.
+    let said = check(&[JSON], stop, 400, "wrong-body").await;
+    assert!(said.contains("the agent has ended"), "{said}");
 }

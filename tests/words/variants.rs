@@ -308,6 +308,10 @@ pub(crate) const PROGRAM: &[(&str, Cause)] = &[
     ("cli::RemoteError::Foreign", Test("row_an_agent_that_cannot_be_asked")),
     ("cli::RemoteError::NoAgent", Test("commands_fail_with_a_reason_if_no_agent_runs")),
     ("cli::RemoteError::NotAnObject", Test("commands_get_their_answers_from_the_running_agent")),
+    (
+        "cli::RemoteError::NotStarted",
+        Reason("the text comes from the agent; no command sets what forbids a start"),
+    ),
     ("cli::RemoteError::Off", Test("commands_fail_with_a_reason_if_no_agent_runs")),
     ("cli::RemoteError::ParamsRefused", Reason("the text comes from the model")),
     ("cli::RemoteError::Refused", Test("row_an_agent_that_cannot_be_asked")),
@@ -342,6 +346,9 @@ pub(crate) const PROGRAM: &[(&str, Cause)] = &[
     ("cli::Error::Usage", Test("wrong_usage_is_one_line_and_exit_code_2")),
     ("agent::ControlError::Ended", Test("an_agent_that_has_ended_is_named")),
     ("agent::ControlError::TooLong", Test("parameters_that_are_too_long_are_refused")),
+    ("agent::ScheduleError::TooMany", Test("words_that_are_no_schedule_are_named")),
+    ("agent::ScheduleError::Window", Test("words_that_are_no_schedule_are_named")),
+    ("agent::ScheduleError::Word", Test("words_that_are_no_schedule_are_named")),
     (
         "events::HookError::Failed",
         Test("a_program_that_fails_or_reads_nothing_does_not_affect_later_events"),

@@ -2,12 +2,20 @@
 //!
 //! Does not: test the schedule's times; the tests of `schedule` do.
 
+#![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a test may panic")]
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn options(when: When) -> WantedOptions {
-    WantedOptions { when, linger: 30 * SECOND }
+    WantedOptions { when, linger: 30 * SECOND, ..WantedOptions::default() }
+}
+
+/// A schedule that is open, or closed up to Monday morning.
+fn slot(is_open: bool) -> Slot {
+    let label = if is_open { "Mon 18:00" } else { "Mon 08:00" };
+    Slot { is_open, changes_at: None, label: label.to_owned() }
 }
 
 fn held(reason: &str, until: Option<Instant>) -> Held {
@@ -31,6 +39,202 @@ fn each_condition_decides_while_the_owner_wishes_nothing() {
     check(&of(When::Always), now, 0, (true, "job.when is always"), None);
     check(&of(When::Demand), now, 0, (false, "waiting for a start by the owner"), None);
     check(&of(When::Motion), now, 0, (false, "waiting for motion"), None);
+    let mut wanted = of(When::Schedule);
+    wanted.set_slot(Some(slot(false)));
+    check(&wanted, now, 0, (false, "waiting for Mon 08:00"), None);
+    wanted.set_slot(Some(slot(true)));
+    check(&wanted, now, 0, (true, "the schedule is open"), None);
+}
+
+#[test]
+fn motion_counts_while_the_schedule_is_open_alone() {
+    let now = Instant::now();
+    let mut wanted = Wanted::new(options(When::Motion), JobWish::Auto, now);
+    wanted.set_slot(Some(slot(false)));
+    wanted.on_motion(now);
+    check(&wanted, now, 0, (false, "waiting for Mon 08:00"), Some(30));
+    wanted.set_slot(Some(slot(true)));
+    check(&wanted, now, 10, (true, "motion"), Some(30));
+    check(&wanted, now, 30, (false, "waiting for motion"), None);
+    wanted.on_motion(now + 40 * SECOND);
+    wanted.set_slot(Some(slot(false)));
+    check(&wanted, now, 41, (false, "waiting for Mon 08:00"), Some(70));
+    wanted.set_slot(None);
+    check(&wanted, now, 41, (true, "motion"), Some(70));
+}
+
+#[test]
+fn a_trigger_starts_a_job_while_it_is_on_or_after_a_touch() {
+    let now = Instant::now();
+    let mut wanted = Wanted::new(options(When::Demand), JobWish::Auto, now);
+    let idle = (false, "waiting for a start by the owner");
+    let started = (true, "started by the trigger");
+    let touched = |second| TriggerReading::Touched(Some(SystemTime::UNIX_EPOCH + second * SECOND));
+    // The first reading may be of an old touch.
+    wanted.on_trigger(touched(7), now);
+    check(&wanted, now, 0, idle, None);
+    wanted.on_trigger(touched(7), now + SECOND);
+    check(&wanted, now, 1, idle, None);
+    // The file system's clock does not matter.
+    wanted.on_trigger(touched(3), now + 2 * SECOND);
+    check(&wanted, now, 2, started, Some(32));
+    wanted.on_trigger(touched(3), now + 20 * SECOND);
+    check(&wanted, now, 31, started, Some(32));
+    check(&wanted, now, 32, idle, None);
+    wanted.on_trigger(TriggerReading::On, now + 40 * SECOND);
+    check(&wanted, now, 4000, started, None);
+    wanted.on_trigger(TriggerReading::Off, now + 4000 * SECOND);
+    check(&wanted, now, 4000, idle, None);
+    // A file that appears is touched.
+    wanted.on_trigger(touched(9), now + 4001 * SECOND);
+    check(&wanted, now, 4001, started, Some(4031));
+    // Another file begins without a touch.
+    wanted
+        .set_options(WantedOptions { trigger: Some("/run/other".into()), ..options(When::Demand) });
+    wanted.on_trigger(touched(1), now + 4002 * SECOND);
+    check(&wanted, now, 4002, idle, None);
+    // The owner's stop wins.
+    wanted.on_trigger(TriggerReading::On, now);
+    wanted.set_wish(JobWish::Stop, now);
+    check(&wanted, now, 4002, (false, "stopped by the owner"), None);
+}
+
+#[test]
+fn random_events_lead_to_what_the_table_says() {
+    for seed in 0..200 {
+        Simulation::new(seed).run();
+    }
+}
+
+/// A random generator (xorshift), so that a seed repeats its events.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A decision under random events, and the same facts in plain variables. Times are seconds since `start`.
+struct Simulation {
+    random: Random,
+    seed: u64,
+    start: Instant,
+    wanted: Wanted,
+    when: When,
+    stopped: bool,
+    /// The end of a start by the owner: 0 if there is none.
+    started_until: u64,
+    held_until: [u64; HOLDS],
+    moved: Option<u64>,
+    is_on: bool,
+    is_open: Option<bool>,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        let (random, start) = (Random(seed * 2 + 1), Instant::now());
+        let wanted = Wanted::new(options(When::Always), JobWish::Auto, start);
+        Self {
+            random,
+            seed,
+            start,
+            wanted,
+            when: When::Always,
+            stopped: false,
+            started_until: 0,
+            held_until: [0; HOLDS],
+            moved: None,
+            is_on: false,
+            is_open: None,
+        }
+    }
+
+    fn run(&mut self) {
+        let mut second = 0;
+        for _ in 0..200 {
+            second += self.random.below(20);
+            self.event(second);
+            // From here to the next timeout, only the slot and events may change the verdict.
+            let now = self.at(second);
+            let verdict = self.wanted.judge(now).is_wanted();
+            assert_eq!(verdict, self.expected(second), "seed {}, {second} s", self.seed);
+            let due = self.wanted.poll_timeout(now);
+            let until = due.map_or(second + 100, |due| (due - self.start).as_secs());
+            assert!(until > second, "seed {}: a timeout in the past", self.seed);
+            for second in second..until {
+                assert_eq!(self.expected(second), verdict, "seed {}, {second} s", self.seed);
+            }
+        }
+    }
+
+    fn at(&self, second: u64) -> Instant {
+        self.start + Duration::from_secs(second)
+    }
+
+    fn event(&mut self, second: u64) {
+        let now = self.at(second);
+        let end = second + 1 + self.random.below(50);
+        match self.random.below(9) {
+            0 => {
+                let all = [When::Always, When::Demand, When::Schedule, When::Motion];
+                self.when = all[self.random.below(4) as usize];
+                self.wanted.set_options(options(self.when));
+            }
+            1 => {
+                (self.stopped, self.started_until) = (true, 0);
+                self.wanted.set_wish(JobWish::Stop, now);
+            }
+            2 | 3 => {
+                (self.stopped, self.started_until) = (false, end);
+                let time = Some(end - second);
+                self.wanted.set_wish(JobWish::Start { time: time.map(Duration::from_secs) }, now);
+            }
+            4 => {
+                (self.stopped, self.started_until) = (false, 0);
+                self.wanted.set_wish(JobWish::Auto, now);
+            }
+            5 => {
+                let holds = [Hold::Blackout, Hold::Budget, Hold::DataCap];
+                let nth = self.random.below(3) as usize;
+                let is_set = self.random.below(2) == 0;
+                self.held_until[nth] = if is_set { end } else { 0 };
+                let held = is_set.then(|| held("held", Some(self.at(end))));
+                self.wanted.set_hold(holds[nth], held);
+            }
+            6 => {
+                self.moved = Some(second);
+                self.wanted.on_motion(now);
+            }
+            7 => {
+                self.is_on = self.random.below(2) == 0;
+                let reading = if self.is_on { TriggerReading::On } else { TriggerReading::Off };
+                self.wanted.on_trigger(reading, now);
+            }
+            _ => {
+                self.is_open = [None, Some(false), Some(true)][self.random.below(3) as usize];
+                self.wanted.set_slot(self.is_open.map(slot));
+            }
+        }
+    }
+
+    fn expected(&self, second: u64) -> bool {
+        if self.stopped || self.held_until.iter().any(|until| second < *until) {
+            return false;
+        }
+        let is_open = self.is_open.unwrap_or(true);
+        second < self.started_until
+            || self.is_on
+            || match self.when {
+                When::Always => true,
+                When::Demand => false,
+                When::Schedule => is_open,
+                When::Motion => is_open && self.moved.is_some_and(|moved| second < moved + 30),
+            }
+    }
 }
 
 #[test]
@@ -44,7 +248,7 @@ fn motion_keeps_a_job_for_the_linger_time_after_the_last_one() {
     check(&wanted, now, 50, (false, "waiting for motion"), None);
     wanted.on_motion(now + 60 * SECOND);
     check(&wanted, now, 60, (true, "motion"), Some(90));
-    wanted.set_options(WantedOptions { when: When::Motion, linger: SECOND });
+    wanted.set_options(WantedOptions { linger: SECOND, ..options(When::Motion) });
     check(&wanted, now, 61, (false, "waiting for motion"), None);
 }
 
@@ -104,11 +308,8 @@ fn an_end_beyond_the_clocks_range_never_comes() {
     let time = Some(Duration::MAX);
     let wanted = Wanted::new(options(When::Demand), JobWish::Start { time }, now);
     check(&wanted, now, 1_000_000, (true, "started by the owner"), None);
-    let mut wanted = Wanted::new(
-        WantedOptions { when: When::Motion, linger: Duration::MAX },
-        JobWish::Auto,
-        now,
-    );
+    let options = WantedOptions { linger: Duration::MAX, ..options(When::Motion) };
+    let mut wanted = Wanted::new(options, JobWish::Auto, now);
     wanted.on_motion(now);
     assert_eq!(wanted.poll_timeout(now), None);
 }

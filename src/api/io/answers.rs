@@ -94,6 +94,7 @@ impl SharedParts {
                 let budget = steer::add_to_budget(&self.purses, head, body, self.times.body);
                 text("application/json", budget.await?)
             }
+            Route::Job => json(steer::wish(&self.control, head, body, self.times.body).await?),
             Route::Restart => {
                 let answer = steer::restart(&self.control).await?;
                 answer::json(StatusCode::ACCEPTED, &answer).map(Body::whole)

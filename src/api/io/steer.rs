@@ -1,4 +1,5 @@
-//! Changes that clients ask for: parameters, a new job, an addition to the budget. Reads their bodies, within bounds.
+//! Changes that clients ask for: parameters, a job or none, a new job, an addition to the budget. Reads their bodies,
+//! within bounds.
 //!
 //! Does not: apply changes; the agent's loop and the purse do.
 
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::agent::{Control, ControlError, Edit, Parameters, ParamsState};
+use crate::agent::{Control, ControlError, Edit, JobWish, Parameters, ParamsState};
 use crate::api::limits::BODY_BYTES;
 use crate::api::refusal::Refusal;
 use crate::status::BudgetReport;
@@ -94,6 +95,39 @@ pub(super) async fn present(control: &Control) -> Result<Value, Refusal> {
     control.parameters().await.map(|parameters| shown(&parameters)).map_err(refused)
 }
 
+/// Starts or stops the job by the JSON object in the body.
+pub(super) async fn wish<B>(
+    control: &Control,
+    head: &Parts,
+    body: B,
+    limit: Duration,
+) -> Result<Value, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let body = object(head, body, limit).await?;
+    let wish = job_wish(&body).ok_or_else(|| Refusal::Body(WISHES.to_owned()))?;
+    let answer = control.job(wish).await.map_err(refused)?;
+    Ok(json!({"wanted": answer.is_wanted, "why": answer.why}))
+}
+
+/// What a wish looks like.
+const WISHES: &str = "the body must be {\"wish\": \"start\"}, with \"seconds\" if it ends by itself, or {\"wish\": \"stop\"}, or {\"wish\": \"auto\"}";
+
+fn job_wish(body: &Map<String, Value>) -> Option<JobWish> {
+    let seconds = body.get("seconds").filter(|seconds| !seconds.is_null());
+    match (body.get("wish")?.as_str()?, seconds) {
+        ("start", None) => Some(JobWish::Start { time: None }),
+        ("start", Some(seconds)) => {
+            let seconds = seconds.as_u64().filter(|seconds| *seconds > 0)?;
+            Some(JobWish::Start { time: Some(Duration::from_secs(seconds)) })
+        }
+        ("stop", None) => Some(JobWish::Stop),
+        ("auto", None) => Some(JobWish::Auto),
+        _ => None,
+    }
+}
+
 /// Closes the job and starts another one.
 pub(super) async fn restart(control: &Control) -> Result<Value, Refusal> {
     control.restart().await.map_err(refused)?;
@@ -136,4 +170,37 @@ where
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: Option<JobWish>) {
+        let object: Map<String, Value> = serde_json::from_str(body).unwrap();
+        assert_eq!(job_wish(&object), expected, "{body}");
+    }
+
+    #[test]
+    fn a_wish_is_read_strictly() {
+        let start = |seconds| JobWish::Start { time: Some(Duration::from_secs(seconds)) };
+        check(r#"{"wish":"start"}"#, Some(JobWish::Start { time: None }));
+        check(r#"{"wish":"start","seconds":null}"#, Some(JobWish::Start { time: None }));
+        check(r#"{"wish":"start","seconds":600}"#, Some(start(600)));
+        check(r#"{"wish":"stop"}"#, Some(JobWish::Stop));
+        check(r#"{"wish":"auto"}"#, Some(JobWish::Auto));
+        for bad in [
+            "{}",
+            r#"{"wish":"go"}"#,
+            r#"{"wish":1}"#,
+            r#"{"wish":"start","seconds":0}"#,
+            r#"{"wish":"start","seconds":-1}"#,
+            r#"{"wish":"start","seconds":1.5}"#,
+            r#"{"wish":"start","seconds":"600"}"#,
+            r#"{"wish":"stop","seconds":600}"#,
+        ] {
+            check(bad, None);
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Machine {
     /// The processes of agents that run already.
     pub(super) agents: Vec<u32>,
     pub(super) clock: Option<ClockState>,
+    /// What the schedule of jobs says now, with the local time; `None` without one.
+    pub(super) schedule: Option<String>,
     /// Bytes of memory that programs may still use.
     pub(super) memory: Option<u64>,
     /// The present values of [`SETTINGS`], in their order.
@@ -55,6 +57,7 @@ pub(super) fn all(machine: &Machine) -> Vec<Finding> {
         memory(machine.memory),
         kernel(machine),
     ];
+    findings.extend(machine.schedule.iter().map(|text| Finding::ok("schedule", text)));
     findings.extend(machine.directories.iter().map(directory));
     findings
 }
@@ -173,6 +176,7 @@ mod tests {
         Machine {
             agents: Vec::new(),
             clock: Some(ClockState::Synchronised),
+            schedule: None,
             memory: Some(1 << 30),
             settings: SETTINGS.iter().map(|(_, wanted)| Some((*wanted).to_owned())).collect(),
             congestion_controls: Some("reno cubic bbr".to_owned()),
@@ -195,6 +199,15 @@ mod tests {
             assert_eq!(clock(state).verdict, Verdict::Warning, "{state:?}");
         }
         assert_eq!(clock(Some(ClockState::Past)).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn a_schedule_is_shown_if_there_is_one() {
+        let shown = |machine: &Machine| all(machine).into_iter().find(|f| f.id == "schedule");
+        assert_eq!(shown(&machine()), None);
+        let text = "job.schedule is closed up to Mon 08:00; it is Sun 19:12 here";
+        let with_one = Machine { schedule: Some(text.to_owned()), ..machine() };
+        check(&shown(&with_one).unwrap(), Verdict::Ok, text);
     }
 
     #[test]

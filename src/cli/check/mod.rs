@@ -5,6 +5,7 @@
 //! | `configuration` | it is valid |
 //! | `agent` | whether an agent runs already |
 //! | `clock` | a time source has set it |
+//! | `schedule` | whether `job.schedule`, if there is one, is open now, and by which local time |
 //! | `memory` | enough is available |
 //! | `kernel` | the settings that the package brings |
 //! | `disk` | the directories of state, output and store: they can be written, and have room |

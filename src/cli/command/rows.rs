@@ -11,7 +11,7 @@ const SOURCE: Flag = Flag {
 };
 const CONFIG: Flag = Flag { name: "config", value: "FILE", what: "The configuration, in TOML." };
 
-pub(super) static ROWS: [Row; 17] = [
+pub(super) static ROWS: [Row; 18] = [
     Row {
         name: "run",
         operand: None,
@@ -175,6 +175,21 @@ pub(super) static ROWS: [Row; 17] = [
         ],
         takes_keys: true,
         what: "Writes the newest picture of the running agent to a file, as JPEG; - for standard output.",
+    },
+    Row {
+        name: "job",
+        operand: Some("start|stop|auto"),
+        flags: &[
+            CONFIG,
+            Flag {
+                name: "for",
+                value: "TIME",
+                what: "The time of a start, such as 10min; then job.when decides again. Until another wish if not given.",
+            },
+        ],
+        takes_keys: true,
+        what: "Starts or stops the job of the running agent, or lets job.when decide (auto). The agent keeps \
+               the wish over restarts. While no job runs, capture goes on, and nothing is sent or paid.",
     },
     Row {
         name: "params",

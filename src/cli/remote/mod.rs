@@ -1,4 +1,4 @@
-//! The commands that ask a running agent: `status`, `snapshot`, `params`, `budget`.
+//! The commands that ask a running agent: `status`, `snapshot`, `params`, `job`, `budget`.
 //!
 //! Where the agent's API is:
 //!
@@ -11,12 +11,14 @@
 
 mod budget;
 mod http;
+mod job;
 mod params;
 mod screen;
 mod snapshot;
 mod status;
 
 use budget::budget;
+use job::job;
 use params::params;
 use snapshot::snapshot;
 use status::status;
@@ -78,6 +80,9 @@ pub enum RemoteError {
     /// The picture cannot be written.
     #[error("{}: the picture cannot be written", .0.display())]
     Write(PathBuf, #[source] io::Error),
+    /// Something forbids the job that was asked for.
+    #[error("the job is not started: {0}")]
+    NotStarted(String),
     /// The model refused the parameters.
     #[error("the model refuses the parameters: {0}")]
     ParamsRefused(String),
@@ -95,6 +100,7 @@ pub fn ask(config: &Config, settings: &Settings, question: &Question) -> Result<
     let asked = match question {
         Question::Status { watch, json } => status(config, settings, *watch, *json),
         Question::Snapshot { path, stream } => snapshot(config, settings, path, stream),
+        Question::Job(wish) => job(config, settings, *wish),
         Question::Params { params: new, replace } => {
             params(config, settings, new.as_deref(), *replace)
         }

@@ -18,6 +18,7 @@ mod network;
 mod output;
 mod removed;
 mod runner;
+mod when;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         capture::KEYS,
         audio::KEYS,
         network::KEYS,
+        when::KEYS,
         access::KEYS,
         runner::KEYS,
         output::KEYS,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::agent::Schedule;
 use crate::cli::check::machine::{Directory, Machine, SETTINGS};
 use crate::config::Config;
 use livepeer_gateway::clock::io::read_clock;
@@ -37,6 +38,7 @@ pub(in crate::cli::check) async fn facts(config: &Config, agents: Vec<u32>) -> M
     Machine {
         agents,
         clock: clock.await.ok().and_then(Result::ok),
+        schedule: config.wanted.schedule.as_ref().map(Schedule::describe_now),
         memory: fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)),
         settings: SETTINGS.iter().map(|(name, _)| setting(name)).collect(),
         congestion_controls: setting("net.ipv4.tcp_available_congestion_control"),
