@@ -37,6 +37,27 @@ pub struct Parameters {
     pub state: ParamsState,
 }
 
+impl Parameters {
+    /// The parameters as they are shown: `params`, `change`, `state`, and `why` they were refused.
+    pub(crate) fn shown(&self) -> Map<String, Value> {
+        let (state, why) = match &self.state {
+            ParamsState::Waiting => ("waiting", None),
+            ParamsState::Sending => ("sending", None),
+            ParamsState::Sent => ("sent", None),
+            ParamsState::Applied => ("applied", None),
+            ParamsState::Refused(why) => ("refused", Some(why.as_str())),
+            ParamsState::NotConfirmed => ("not-confirmed", None),
+        };
+        let fields = [
+            ("params", self.params.clone().into()),
+            ("change", self.change.into()),
+            ("state", state.into()),
+            ("why", why.into()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
 /// Where the parameters of the job are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamsState {

@@ -28,9 +28,10 @@ mod route;
 mod seat;
 
 pub(crate) use io::kept_address;
-pub use io::{Api, Sources};
+pub use io::{Api, Pictures, Sources};
 pub use limits::Times;
 pub use listen::Listen;
+pub use route::Which;
 
 use resilience::secret::SecretSource;
 

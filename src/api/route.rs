@@ -37,7 +37,7 @@ const POST: &str = "POST";
 
 /// One of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub enum Which {
     /// What the camera gives.
     Input,
     /// What the model gives back.

@@ -33,7 +33,7 @@ use super::proof::Proof;
 use super::reach::{Counted, Reach, work};
 use super::{Error, Settings};
 use crate::agent::{Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options};
-use crate::api::{self, Api};
+use crate::api::{self, Api, Pictures};
 use crate::config::{Access, Config, KeptConfig, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
 use crate::mqtt::{self, Mqtt};
@@ -99,7 +99,13 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     };
     let served = Api::new(api_options, sources);
     let (mqtt, mqtt_options) = watch::channel(config.mqtt.clone());
-    let sources = mqtt::Sources { status: status.clone(), clock: Arc::clone(&clock) };
+    let sources = mqtt::Sources {
+        status: status.clone(),
+        events: bus.clone(),
+        pictures: Pictures::new(units.clone(), agent.outputs()),
+        control: Control::new(sender.clone()),
+        clock: Arc::clone(&clock),
+    };
     let published = Mqtt::new(mqtt_options, sources);
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };

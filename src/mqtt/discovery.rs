@@ -8,13 +8,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::topics::Topics;
+use super::Options;
+use super::topics::{Place, Topics};
 
 /// The longest state of an entity, in characters.
 const STATE_CHARS: usize = 255;
 
 /// The message for `PREFIX/device/ID/config`. `instance` is the name of the device for people.
-pub(super) fn device(topics: &Topics, instance: &str) -> Value {
+pub(super) fn device(topics: &Topics, instance: &str, options: &Options) -> Value {
     let id = format!("livepeer-edge-{}", topics.id);
     let version = env!("CARGO_PKG_VERSION");
     json!({
@@ -28,12 +29,65 @@ pub(super) fn device(topics: &Topics, instance: &str) -> Value {
         "origin": { "name": "livepeer-edge", "sw_version": version },
         "availability_topic": &*topics.status,
         "qos": 1,
-        "components": Value::Object(entities(topics, &id)),
+        "components": Value::Object(entities(topics, &id, options)),
     })
 }
 
-fn entities(topics: &Topics, id: &str) -> Map<String, Value> {
-    let all = [
+/// All entities. One that the options do not want has only its platform, which removes it.
+fn entities(topics: &Topics, id: &str, options: &Options) -> Map<String, Value> {
+    let wanted = figures(topics).into_iter().chain(controls(topics, options));
+    wanted
+        .map(|(name, mut entity)| {
+            if let Value::Object(keys) = &mut entity
+                && keys.len() > 1
+            {
+                keys.insert("unique_id".to_owned(), format!("{id}-{name}").into());
+            }
+            (name.to_owned(), entity)
+        })
+        .collect()
+}
+
+/// The picture, and what steers the agent.
+fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 3] {
+    let only_if = |is_wanted: bool, entity: Value| match is_wanted {
+        true => entity,
+        false => json!({ "platform": entity["platform"] }),
+    };
+    let picture = json!({
+        "platform": "image",
+        "name": "Picture",
+        "image_topic": &*topics.picture,
+        "content_type": "image/jpeg",
+    });
+    let prompt = json!({
+        "platform": "text",
+        "name": "Prompt",
+        "icon": "mdi:text-box-edit",
+        "command_topic": topics.command(Place::Prompt),
+        "state_topic": &*topics.params,
+        "value_template":
+            format!("{{{{ (value_json.params.prompt | default('') | string)[:{STATE_CHARS}] }}}}"),
+        "max": STATE_CHARS,
+    });
+    let restart = json!({
+        "platform": "button",
+        "name": "New job",
+        "icon": "mdi:restart",
+        "command_topic": topics.command(Place::Restart),
+        "payload_press": "restart",
+    });
+    let takes_commands = options.takes_commands;
+    [
+        ("picture", only_if(options.picture_every.is_some(), picture)),
+        ("prompt", only_if(takes_commands, prompt)),
+        ("restart", only_if(takes_commands, restart)),
+    ]
+}
+
+/// What the report says.
+fn figures(topics: &Topics) -> [(&'static str, Value); 5] {
+    [
         (
             "state",
             figure(
@@ -85,15 +139,7 @@ fn entities(topics: &Topics, id: &str) -> Map<String, Value> {
                 }),
             ),
         ),
-    ];
-    all.into_iter()
-        .map(|(name, mut entity)| {
-            if let Value::Object(keys) = &mut entity {
-                keys.insert("unique_id".to_owned(), format!("{id}-{name}").into());
-            }
-            (name.to_owned(), entity)
-        })
-        .collect()
+    ]
 }
 
 /// The median round trip of a frame, in milliseconds.
@@ -128,8 +174,9 @@ fn problem(topics: &Topics) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::mqtt::Options;
 
     /// The keys of the message, from home-assistant.io/integrations/mqtt and the schema `DEVICE_DISCOVERY_SCHEMA` of
     /// Home Assistant: the required ones, and the others that are allowed.
@@ -278,10 +325,19 @@ mod tests {
         }
     }
 
+    fn message(options: &Options) -> Value {
+        let topics = Topics::new(options, "front door").unwrap();
+        device(&topics, "front door", options)
+    }
+
+    fn with_everything() -> Options {
+        let picture_every = Some(Duration::from_secs(10));
+        Options { takes_commands: true, picture_every, ..Options::default() }
+    }
+
     #[test]
     fn the_message_keeps_to_home_assistants_schema() {
-        let topics = Topics::new(&Options::default(), "front door").unwrap();
-        let message = device(&topics, "front door");
+        let message = message(&with_everything());
         check(&message, DEVICE_MESSAGE, &[]);
         check(&message["device"], DEVICE, &[]);
         check(&message["origin"], ORIGIN, &[]);
@@ -308,5 +364,19 @@ mod tests {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), message["components"].as_object().unwrap().len());
+    }
+
+    #[test]
+    fn entities_that_are_not_wanted_have_only_their_platform() {
+        let all = message(&with_everything());
+        let few = message(&Options::default());
+        for (name, entity) in few["components"].as_object().unwrap() {
+            let is_optional = ["picture", "prompt", "restart"].contains(&name.as_str());
+            let platform = &all["components"][name]["platform"];
+            match is_optional {
+                true => assert_eq!(*entity, json!({ "platform": platform })),
+                false => assert_eq!(*entity, all["components"][name]),
+            }
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! Why there is no connection to the broker.
+//! Why there is no connection to the broker, and why a command is refused.
 //!
-//! Does not: contain the credential, or words of the broker.
+//! Does not: contain the credential, or words of the broker or of the sender of a command.
 
 use std::io;
 use std::time::Duration;
 
+use super::limits::{COMMANDS_PER_SECOND, ID_BYTES, INCOMING_BYTES, RESTART_PAUSE, STEER_TIME};
+use crate::agent::ControlError;
 use livepeer_gateway::http::io::{CaFileError, ConnectError};
 use resilience::secret::io::SecretError;
 
@@ -63,4 +65,55 @@ pub(super) enum BrokerError {
     /// The broker sent something that is not MQTT 3.1.1.
     #[error("the broker does not speak MQTT 3.1.1; check the port")]
     Malformed,
+}
+
+/// Why a command is refused. The texts are the answers to the sender.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    /// The broker had kept the message.
+    #[error(
+        "the broker has kept this command: it is not carried out, because it would be again with each connection; publish commands without retain, and clear the topic with an empty retained message"
+    )]
+    Kept,
+    /// The message is not a JSON object.
+    #[error("the message must be a JSON object")]
+    NoObject,
+    /// The message is not text.
+    #[error("the message must be text in UTF-8")]
+    NoText,
+    /// The message is not the only word that is taken.
+    #[error("the message must be {0}")]
+    Word(&'static str),
+    /// A key has a wrong value.
+    #[error("{0} must be {1}")]
+    Value(&'static str, &'static str),
+    /// None or several commands.
+    #[error("exactly one of params and restart must be given")]
+    NotOne,
+    /// A key is unknown, or does not belong to the command.
+    #[error("a key is not known here: params may have replace, each command may have id")]
+    UnknownKey,
+    /// The id cannot be repeated in the answer.
+    #[error("id must be a number, or text of at most {ID_BYTES} bytes")]
+    Id,
+    /// The message was not read.
+    #[error("a message of {0} bytes is too long: at most {INCOMING_BYTES} bytes are read")]
+    TooLong(usize),
+    /// There are too many commands.
+    #[error(
+        "too many commands: at most {COMMANDS_PER_SECOND} a second on average; more are dropped"
+    )]
+    TooMany,
+    /// Other commands wait.
+    #[error("the commands before this one are not done yet: send it again later")]
+    Busy,
+    /// The last new job is too recent.
+    #[error("a new job was asked for less than {} s ago", RESTART_PAUSE.as_secs())]
+    TooSoon,
+    /// The agent is busy.
+    #[error("the agent has not answered within {} s", STEER_TIME.as_secs())]
+    NoAnswer,
+    /// The agent refuses.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }

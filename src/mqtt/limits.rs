@@ -20,6 +20,16 @@ pub(super) const ANSWERS: usize = 32;
 /// small board.
 pub(super) const PACKETS_PER_SECOND: u32 = 100;
 pub(super) const BYTES_PER_SECOND: u32 = 256 << 10;
+/// Commands that wait for the one that is carried out: more than come at once. When full, a command is refused.
+pub(super) const COMMANDS: usize = 8;
+/// Commands of a second, on average. Each change of the parameters is a message to the job and a write of a file.
+pub(super) const COMMANDS_PER_SECOND: u32 = 5;
+/// The time between two new jobs: each may cost the payment for a start.
+pub(super) const RESTART_PAUSE: Duration = Duration::from_secs(10);
+/// The longest id of a request.
+pub(super) const ID_BYTES: usize = 64;
+/// The time in which the agent has to answer a command; its loop never waits this long.
+pub(super) const STEER_TIME: Duration = Duration::from_secs(10);
 /// The bytes of one read.
 pub(super) const READ_BYTES: usize = 4 << 10;
 

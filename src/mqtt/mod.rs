@@ -9,14 +9,23 @@
 //! |---|---|---|
 //! | `PREFIX/status` | `online`, or `offline` as the last will | yes |
 //! | `PREFIX/report` | the report of the status as JSON: at each change of a state, and every 60 s | yes |
+//! | `PREFIX/event` | each event as JSON | no |
+//! | `PREFIX/picture` | a picture as JPEG, if `mqtt.picture-every` is set | no |
+//! | `PREFIX/params` | the parameters and where they are, if `mqtt.commands` is set | yes |
+//! | `PREFIX/set`, `PREFIX/…/set` | commands to the agent, if `mqtt.commands` is set | ignored |
+//! | `PREFIX/answer` | the answer to each command | no |
 //! | `DISCOVERY/device/ID/config` | the device and its entities, for Home Assistant | yes |
 //!
-//! MQTT 3.1.1, with a session that ends with its connection. State is published with quality of service 1. A broker that
-//! hangs, floods or is down costs a bounded amount of memory and time, and nothing else waits for it.
+//! MQTT 3.1.1, with a session that ends with its connection. Everything but pictures is published with quality of service
+//! 1. A broker that hangs, floods or is down costs a bounded amount of memory and time, and nothing else waits for it.
+//! Events wait in the ring of their subscription until there is room for them, also between two connections; of more than
+//! fit, the oldest are dropped, and an event in their place counts them.
 //!
-//! Does not: run without `mqtt.url`, or keep messages for the time after a reconnect: the present state is published then.
+//! Does not: run without `mqtt.url`, keep other messages for the time after a reconnect (the present state is published
+//! then), or take commands unless the configuration allows it: everyone who may publish at the broker could spend money.
 
 mod allowance;
+mod commands;
 mod discovery;
 mod error;
 mod frames;

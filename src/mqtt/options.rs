@@ -5,7 +5,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
+use crate::api::Which;
+use crate::events::Types;
 use livepeer_gateway::http::{Fingerprint, Scheme, ServiceTrust, Url, UrlError, Zone};
 use resilience::secret::SecretSource;
 
@@ -33,6 +36,14 @@ pub struct Options {
     pub prefix: Option<String>,
     /// The beginning of the topic in which Home Assistant finds the device; `None` if it must not find the device.
     pub discovery_prefix: Option<String>,
+    /// Whether commands are taken from the broker: whoever may publish there steers the job, which may cost money.
+    pub takes_commands: bool,
+    /// Which events are published.
+    pub events: Types,
+    /// How often a picture is published; `None` for none.
+    pub picture_every: Option<Duration>,
+    /// Of which stream.
+    pub picture: Which,
 }
 
 impl Default for Options {
@@ -45,6 +56,10 @@ impl Default for Options {
             allow_plain: false,
             prefix: None,
             discovery_prefix: Some("homeassistant".to_owned()),
+            takes_commands: false,
+            events: Types::without_model(),
+            picture_every: None,
+            picture: Which::Output,
         }
     }
 }

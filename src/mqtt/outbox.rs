@@ -23,6 +23,10 @@ pub(super) struct Message {
 pub(super) enum MessageKind {
     /// A state: the broker keeps and confirms the message, and a newer one replaces it.
     State,
+    /// An event or an answer: the broker confirms it.
+    Note,
+    /// A picture: only the newest counts.
+    Picture,
 }
 
 /// The messages that wait.
@@ -40,20 +44,23 @@ impl Outbox {
             self.dropped += 1;
             return;
         }
-        match message.kind {
-            MessageKind::State => {
-                let same = self.waiting.iter_mut().find(|other| other.topic == message.topic);
-                if let Some(same) = same {
-                    *same = message;
-                    return;
-                }
-            }
+        let is_newest_alone = matches!(message.kind, MessageKind::State | MessageKind::Picture);
+        let same = self.waiting.iter_mut().find(|other| other.topic == message.topic);
+        if let Some(same) = same.filter(|_| is_newest_alone) {
+            *same = message;
+            return;
         }
         if self.waiting.len() >= WAITING {
-            self.waiting.pop_front();
+            let oldest = self.waiting.iter().position(|other| other.kind != MessageKind::State);
+            self.waiting.remove(oldest.unwrap_or_default());
             self.dropped += 1;
         }
         self.waiting.push_back(message);
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Takes the oldest message.
@@ -80,6 +87,18 @@ mod tests {
         assert_eq!(outbox.take(), Some(state("a", "2")));
         assert_eq!(outbox.take(), Some(state("b", "1")));
         assert_eq!(outbox.take(), None);
+    }
+
+    #[test]
+    fn notes_keep_their_order_and_make_room_before_states_do() {
+        let mut outbox = Outbox::default();
+        let note = |n: usize| Message { kind: MessageKind::Note, ..state("note", &n.to_string()) };
+        outbox.put(state("a", "1"));
+        (0..WAITING + 5).for_each(|n| outbox.put(note(n)));
+        assert_eq!(outbox.take(), Some(state("a", "1")));
+        assert_eq!(outbox.take(), Some(note(6)));
+        assert_eq!((outbox.waiting.len(), outbox.dropped), (WAITING - 2, 6));
+        assert!(!outbox.is_empty());
     }
 
     #[test]

@@ -10,8 +10,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use mqtt_proto::v3::{Connect, ConnectReturnCode, LastWill, Packet, Publish};
-use mqtt_proto::{Pid, QoS, QosPid};
+use mqtt_proto::v3::{
+    Connect, ConnectReturnCode, LastWill, Packet, Publish, Suback, Subscribe, SubscribeReturnCode,
+};
+use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 
 use super::Times;
 use super::error::BrokerError;
@@ -60,8 +62,20 @@ pub(super) enum Reaction {
     Nothing,
     /// The connection is open: publish the present state.
     Opened,
-    /// Send this packet.
-    Answer(Packet),
+    /// A message has come. Confirm it with [`confirmation`].
+    Message(Publish),
+    /// A message has come that was too long: its size. Send the packet, if any.
+    TooLong(Option<Packet>, usize),
+    /// The broker has answered the subscription. Whether it grants all of it.
+    Subscribed(bool),
+}
+
+/// The packet that confirms a message, if the broker wants one.
+pub(super) fn confirmation(message: &Publish) -> Option<Packet> {
+    match message.qos_pid {
+        QosPid::Level1(id) => Some(Packet::Puback(id)),
+        QosPid::Level0 | QosPid::Level2(_) => None,
+    }
 }
 
 impl Session {
@@ -86,8 +100,16 @@ impl Session {
         let Message { topic, payload, kind } = message;
         let (qos, retain) = match kind {
             MessageKind::State => (QosPid::Level1(self.id(now)), true),
+            MessageKind::Note => (QosPid::Level1(self.id(now)), false),
+            MessageKind::Picture => (QosPid::Level0, false),
         };
         Packet::Publish(Publish { retain, ..Publish::new(qos, topic, payload) })
+    }
+
+    /// The packet that subscribes to these topics. Call it once, when the connection is open.
+    pub(super) fn subscribe(&mut self, topics: Vec<TopicFilter>, now: Instant) -> Packet {
+        let topics = topics.into_iter().map(|topic| (topic, QoS::Level1)).collect();
+        Packet::Subscribe(Subscribe::new(self.id(now), topics))
     }
 
     /// A number for a message, which the broker has to confirm.
@@ -122,7 +144,10 @@ impl Session {
                 return Ok(Reaction::Opened);
             }
             (State::Open(open), Frame::Packet(packet)) => (open, packet),
-            (State::Open(_), Frame::TooLong(..)) => return Ok(Reaction::Nothing),
+            (State::Open(_), Frame::TooLong(id, size)) => {
+                let id = id.and_then(|id| Pid::try_from(id).ok());
+                return Ok(Reaction::TooLong(id.map(Packet::Puback), size));
+            }
             (State::Opening { .. }, _) => return Err(BrokerError::Malformed),
         };
         match open {
@@ -130,16 +155,19 @@ impl Session {
                 open.in_flight.retain(|(other, _)| *other != id);
                 Ok(Reaction::Nothing)
             }
-            (_, Packet::Pingresp | Packet::Suback(_)) => Ok(Reaction::Nothing),
-            // Nothing is subscribed to; a message must be confirmed all the same.
-            (_, Packet::Publish(Publish { qos_pid: QosPid::Level1(id), .. })) => {
-                Ok(Reaction::Answer(Packet::Puback(id)))
+            (_, Packet::Pingresp) => Ok(Reaction::Nothing),
+            (open, Packet::Suback(Suback { pid, topics })) => {
+                open.in_flight.retain(|(other, _)| *other != pid);
+                Ok(Reaction::Subscribed(!topics.contains(&SubscribeReturnCode::Failure)))
             }
-            (_, Packet::Publish(Publish { qos_pid: QosPid::Level0, .. })) => Ok(Reaction::Nothing),
+            // Messages of level 2 are not subscribed to.
+            (_, Packet::Publish(Publish { qos_pid: QosPid::Level2(_), .. })) => {
+                Err(BrokerError::Malformed)
+            }
+            (_, Packet::Publish(message)) => Ok(Reaction::Message(message)),
             (
                 _,
-                Packet::Publish(_)
-                | Packet::Connect(_)
+                Packet::Connect(_)
                 | Packet::Connack(_)
                 | Packet::Pubrec(_)
                 | Packet::Pubrel(_)
@@ -329,6 +357,35 @@ mod tests {
         }
         session.on_bytes(after(now, 120));
         assert!(matches!(session.on_time(after(now, 120)), Err(BrokerError::NotConfirmed(_))));
+    }
+
+    #[test]
+    fn a_subscription_is_confirmed_or_denied_and_messages_come() {
+        let now = Instant::now();
+        let mut session = open(now);
+        let topics = Topics::new(&Options::default(), "pi").unwrap();
+        let Packet::Subscribe(packet) = session.subscribe(topics.commands().unwrap(), now) else {
+            panic!("SUBSCRIBE")
+        };
+        assert_eq!(session.poll_timeout(), after(now, 20));
+        for (last, is_granted) in
+            [(SubscribeReturnCode::Failure, false), (SubscribeReturnCode::MaxLevel1, true)]
+        {
+            let codes = vec![SubscribeReturnCode::MaxLevel1, last];
+            let answer = Frame::Packet(Packet::Suback(Suback::new(packet.pid, codes)));
+            let reaction = session.on(answer, now).unwrap();
+            assert_eq!(reaction, Reaction::Subscribed(is_granted));
+        }
+        session.on_bytes(after(now, 119));
+        assert!(session.on_time(after(now, 120)).is_ok(), "the subscription was confirmed");
+        let topic = TopicName::try_from("p/set").unwrap();
+        let id = Pid::try_from(9).unwrap();
+        let message = Publish::new(QosPid::Level1(id), topic, Bytes::from_static(b"{}"));
+        assert_eq!(confirmation(&message), Some(Packet::Puback(id)));
+        let came = session.on(Frame::Packet(Packet::Publish(message.clone())), now).unwrap();
+        assert_eq!(came, Reaction::Message(message));
+        let long = session.on(Frame::TooLong(Some(9), 70_000), now).unwrap();
+        assert_eq!(long, Reaction::TooLong(Some(Packet::Puback(id)), 70_000));
     }
 
     #[test]

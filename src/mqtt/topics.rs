@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use mqtt_proto::TopicName;
+use mqtt_proto::{TopicFilter, TopicName};
 
 use super::Options;
 use super::error::BrokerError;
@@ -16,7 +16,40 @@ pub(super) struct Topics {
     pub(super) id: Arc<str>,
     pub(super) status: TopicName,
     pub(super) report: TopicName,
+    pub(super) event: TopicName,
+    pub(super) params: TopicName,
+    pub(super) answer: TopicName,
+    pub(super) picture: TopicName,
     pub(super) discovery: Option<TopicName>,
+    prefix: String,
+}
+
+/// Where commands come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// JSON for everything.
+    Set,
+    /// Parameters, to be merged.
+    Params,
+    /// The parameter `prompt`.
+    Prompt,
+    /// A new job.
+    Restart,
+}
+
+impl Place {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Set, Self::Params, Self::Prompt, Self::Restart];
+
+    /// The end of the topic.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Params => "params/set",
+            Self::Prompt => "prompt/set",
+            Self::Restart => "restart/set",
+        }
+    }
 }
 
 impl Topics {
@@ -36,9 +69,34 @@ impl Topics {
         Ok(Self {
             status: below("status")?,
             report: below("report")?,
+            event: below("event")?,
+            params: below("params")?,
+            answer: below("answer")?,
+            picture: below("picture")?,
             discovery: discovery.transpose()?,
             id: id.into(),
+            prefix,
         })
+    }
+
+    /// The topic of commands of this place.
+    pub(super) fn command(&self, place: Place) -> String {
+        format!("{}/{}", self.prefix, place.name())
+    }
+
+    /// The topics of all commands, to subscribe to.
+    pub(super) fn commands(&self) -> Result<Vec<TopicFilter>, BrokerError> {
+        let filter = |place: Place| {
+            let topic = self.command(place);
+            TopicFilter::try_from(topic.as_str()).map_err(|_| BrokerError::Topic(topic))
+        };
+        Place::ALL.into_iter().map(filter).collect()
+    }
+
+    /// The place of a command that came on this topic.
+    pub(super) fn place(&self, topic: &str) -> Option<Place> {
+        let name = topic.strip_prefix(self.prefix.as_str())?.strip_prefix('/')?;
+        Place::ALL.into_iter().find(|place| place.name() == name)
     }
 }
 
@@ -63,5 +121,11 @@ mod tests {
         let own = Topics::new(&own, "pi").unwrap();
         assert_eq!(&*own.report, "home/door/report");
         assert_eq!(own.discovery, None);
+        for place in Place::ALL {
+            assert_eq!(own.place(&own.command(place)), Some(place));
+        }
+        for other in ["home/door", "home/door/status", "home/doors/set", "x/home/door/set", ""] {
+            assert_eq!(own.place(other), None, "{other}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Does not: outlive its test; both programs are killed when they are dropped.
 
-use std::io::{BufRead, BufReader};
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -102,9 +103,24 @@ impl Broker {
 
     /// Subscribes to all topics. The broker sends its retained messages first.
     pub(crate) fn listen(&self) -> Ear {
+        self.listen_to(&["-t", "#"], "%p")
+    }
+
+    /// The same without this topic, whose messages are no text.
+    pub(crate) fn listen_but(&self, topic: &str) -> Ear {
+        self.listen_to(&["-t", "#", "-T", topic], "%p")
+    }
+
+    /// Listens to this topic, and gives the messages in hexadecimal.
+    pub(crate) fn listen_hex(&self, topic: &str) -> Ear {
+        self.listen_to(&["-t", topic], "%x")
+    }
+
+    fn listen_to(&self, topics: &[&str], payload: &str) -> Ear {
         let mut child = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-q", "1", "-p", &self.port.to_string()])
-            .args(["-t", "#", "-F", "%r %q %t %p"])
+            .args(topics)
+            .args(["-F", &format!("%r %q %t {payload}")])
             .stdout(Stdio::piped())
             .spawn()
             .expect("mosquitto_sub, which cross/setup.sh installs");
@@ -113,7 +129,33 @@ impl Broker {
         thread::spawn(move || {
             lines.map_while(Result::ok).all(|line| say.send(Message::of(&line)).is_ok());
         });
-        Ear { _program: Program(child), heard }
+        Ear { _program: Program(child), heard, known: RefCell::default() }
+    }
+
+    /// Publishes a message, which the broker has taken when this returns.
+    pub(crate) fn publish(&self, topic: &str, message: &str) {
+        self.run_publisher(topic, &["-q", "1", "-s"], message);
+    }
+
+    /// Publishes a message that the broker keeps.
+    pub(crate) fn publish_kept(&self, topic: &str, message: &str) {
+        self.run_publisher(topic, &["-q", "1", "-r", "-s"], message);
+    }
+
+    /// Publishes many messages at once.
+    pub(crate) fn flood(&self, topic: &str, count: usize) {
+        self.run_publisher(topic, &["-q", "0", "-l"], &"x\n".repeat(count));
+    }
+
+    fn run_publisher(&self, topic: &str, how: &[&str], input: &str) {
+        let mut child = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic])
+            .args(how)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_pub, which cross/setup.sh installs");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "{topic}");
     }
 }
 
@@ -144,6 +186,8 @@ impl Message {
 pub(crate) struct Ear {
     _program: Program,
     heard: Receiver<Message>,
+    /// What was heard already.
+    known: RefCell<Vec<Message>>,
 }
 
 impl Ear {
@@ -156,12 +200,38 @@ impl Ear {
     /// Waits for a message whose topic ends with `topic` and that `fits`.
     #[track_caller]
     pub(crate) fn hear_if(&self, topic: &str, fits: impl Fn(&Message) -> bool) -> Message {
-        let by = Instant::now() + LIMIT;
+        let heard = self.hear_within(LIMIT, topic, fits);
+        heard.unwrap_or_else(|| panic!("nothing on {topic} in {:#?}", self.known.borrow()))
+    }
+
+    /// The same if it comes soon.
+    pub(crate) fn hear_soon(
+        &self,
+        topic: &str,
+        fits: impl Fn(&Message) -> bool,
+    ) -> Option<Message> {
+        self.hear_within(Duration::from_millis(500), topic, fits)
+    }
+
+    /// All messages up to now.
+    pub(crate) fn so_far(&self) -> Vec<Message> {
+        self.known.borrow_mut().extend(self.heard.try_iter());
+        self.known.borrow().clone()
+    }
+
+    fn hear_within(
+        &self,
+        limit: Duration,
+        topic: &str,
+        fits: impl Fn(&Message) -> bool,
+    ) -> Option<Message> {
+        let by = Instant::now() + limit;
         loop {
             let left = by.saturating_duration_since(Instant::now());
-            let Ok(message) = self.heard.recv_timeout(left) else { panic!("nothing on {topic}") };
+            let message = self.heard.recv_timeout(left).ok()?;
+            self.known.borrow_mut().push(message.clone());
             if message.topic.ends_with(topic) && fits(&message) {
-                return message;
+                return Some(message);
             }
         }
     }

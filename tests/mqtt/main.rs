@@ -9,20 +9,26 @@
 )]
 
 mod broker;
+mod commands;
 #[path = "../edge/mod.rs"]
 mod edge;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod trust;
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
+use livepeer_edge::agent::{Control, Outputs};
+use livepeer_edge::api::Pictures;
+use livepeer_edge::events::{Bus, Kind, WAITING};
 use livepeer_edge::mqtt::{Mqtt, Options, Sources, Times};
 use livepeer_edge::status::Status;
+use media::io::AccessUnits;
 use resilience::wait::AbortOnDrop;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use broker::{Broker, LIMIT};
@@ -42,15 +48,24 @@ fn url(port: u16) -> String {
 /// An MQTT client in this process, with short time limits.
 struct Client {
     options: watch::Sender<Options>,
+    events: Bus,
     _task: AbortOnDrop<std::convert::Infallible>,
 }
 
 fn client(port: u16, times: Times) -> Client {
     let options = Options { url: Some(url(port).parse().unwrap()), ..Options::default() };
     let (options, changes) = watch::channel(options);
-    let sources = Sources { status: Status::default(), clock: std::sync::Arc::default() };
+    let events = Bus::default();
+    let sources = Sources {
+        status: Status::default(),
+        events: events.clone(),
+        pictures: Pictures::new(AccessUnits::new(), Outputs::default()),
+        // The agent has ended.
+        control: Control::new(mpsc::channel(1).0),
+        clock: std::sync::Arc::default(),
+    };
     let task = AbortOnDrop::spawn(Mqtt::new(changes, sources).with_times(times).run());
-    Client { options, _task: task }
+    Client { options, events, _task: task }
 }
 
 fn short() -> Times {
@@ -100,10 +115,11 @@ fn after_a_restart_of_the_broker_everything_is_published_again() {
     edge.hear("MQTT: ");
     broker.start_again();
     edge.hear("connected again");
-    let ear = broker.listen();
-    assert_eq!(ear.hear("homeassistant/device/livepeer-edge-door/config").json()["qos"], 1);
-    assert_eq!(ear.hear("/status").payload, "online");
-    ear.hear("/report");
+    // They come in any order.
+    let device = broker.listen().hear("homeassistant/device/livepeer-edge-door/config");
+    assert_eq!(device.json()["qos"], 1);
+    assert_eq!(broker.listen().hear("/status").payload, "online");
+    broker.listen().hear("/report");
 }
 
 #[tokio::test]
@@ -119,6 +135,63 @@ async fn the_connection_to_a_broker_that_accepts_and_hangs_is_closed_and_opened_
         let _second = listener.accept().await.unwrap();
     };
     timeout(LIMIT, again).await.expect("another connection");
+}
+
+#[test]
+fn events_are_published_from_the_start_and_not_kept() {
+    let broker = Broker::start();
+    let ear = broker.listen();
+    let types = ["--mqtt.event-types", "started,stopping"];
+    let mut edge = edge(&url(broker.port), &types);
+    let started = ear.hear("livepeer-edge/door/event");
+    assert_eq!((started.is_kept, started.qos), (false, 1));
+    assert_eq!(
+        (&started.json()["type"], &started.json()["number"]),
+        (&"started".into(), &0.into())
+    );
+    edge.hear("connected");
+    let later = broker.listen();
+    later.hear("door/report");
+    assert!(!later.so_far().iter().any(|message| message.topic.ends_with("/event")));
+}
+
+#[tokio::test]
+async fn events_of_the_time_without_a_broker_are_published_later_and_lost_ones_are_counted() {
+    let broker = Broker::start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let client = client(closed, Times::default());
+    let ear = broker.listen();
+    let more = 40;
+    (0..WAITING + more).for_each(|_| client.events.publish(|| Kind::PaymentWorks));
+    client.options.send_modify(|options| options.url = Some(url(broker.port).parse().unwrap()));
+    let heard = tokio::task::spawn_blocking(move || {
+        let lost = ear.hear("/event").json();
+        assert_eq!((&lost["type"], &lost["count"]), (&"events_lost".into(), &more.into()));
+        for number in more..WAITING + more {
+            assert_eq!(ear.hear("/event").json()["number"], number);
+        }
+    });
+    timeout(LIMIT, heard).await.expect("all events").unwrap();
+}
+
+#[test]
+fn a_broker_that_denies_the_commands_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broker = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).unwrap();
+        stream.write_all(&ACCEPTED).unwrap();
+        // The first packet of this client has the number 1.
+        stream.write_all(&[0x90, 6, 0, 1, 1, 1, 1, 0x80]).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut edge = edge(&url(port), &["--mqtt.commands", "true"]);
+    let line = edge.hear("does not let this user read");
+    assert!(line.contains("livepeer-edge/door/set"), "{line}");
+    drop(edge);
+    broker.join().unwrap();
 }
 
 /// The packet CONNACK that accepts a connection.

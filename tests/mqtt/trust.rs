@@ -36,12 +36,24 @@ fn with_tls(certificate: &CertificateDer<'_>, key: &KeyPair) -> Broker {
     )
 }
 
-fn tls_url(broker: &Broker) -> String {
+pub(crate) fn tls_url(broker: &Broker) -> String {
     format!("mqtts://localhost:{}", broker.own_port)
 }
 
+/// A broker with TLS and [`USERS`] on its own port, with further files and settings; and the pin of its certificate.
+pub(crate) fn locked(files: &[(&str, &str)], settings: &str) -> (Broker, String) {
+    let (certificate, key) = self_signed();
+    let pin = Fingerprint::of(&certificate).to_string();
+    let (certificate, key) =
+        (pem("CERTIFICATE", &certificate), pem("PRIVATE KEY", &key.serialize_der()));
+    let tls = "allow_anonymous false\ncertfile DIR/certificate.pem\nkeyfile DIR/key.pem";
+    let settings = format!("{tls}\npassword_file DIR/users\n{settings}");
+    let own = [USERS, ("certificate.pem", certificate.as_str()), ("key.pem", key.as_str())];
+    (Broker::with(&settings, &[&own[..], files].concat()), pin)
+}
+
 /// Writes a file with this content. Returns the file, and its path as the place of a secret.
-fn secret(content: &str) -> (Scratch, String) {
+pub(crate) fn secret(content: &str) -> (Scratch, String) {
     let file = Scratch::new("credential");
     std::fs::write(&*file, content).unwrap();
     let place = format!("file:{}", file.display());

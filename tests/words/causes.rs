@@ -118,6 +118,10 @@ const LOGGED: &[(&str, Cause)] = &[
         "{broker} is on the Internet, and the connection has no TLS: everyone on the path can read the password, watch and send commands",
         Reason("needs a broker on the Internet"),
     ),
+    (
+        "MQTT: the broker does not let this user read {}: commands do not arrive; check its access list",
+        Test("a_broker_that_denies_the_commands_is_named"),
+    ),
     // Media
     (
         "the source gives no video: {reason}",

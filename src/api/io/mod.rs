@@ -12,6 +12,7 @@ mod connection;
 mod events;
 mod listener;
 mod live;
+mod pictures;
 mod place;
 mod steer;
 
@@ -35,6 +36,7 @@ use connection::{converse, turn_away};
 use listener::Listener;
 use livepeer_gateway::budget::io::Purse;
 use media::io::AccessUnits;
+pub use pictures::Pictures;
 use place::AddressFile;
 pub(crate) use place::kept_address;
 use resilience::backoff::{Backoff, jitter};

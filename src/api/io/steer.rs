@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::agent::{Control, ControlError, Edit, JobWish, Parameters, ParamsState};
+use crate::agent::{Control, ControlError, Edit, JobWish};
 use crate::api::limits::BODY_BYTES;
 use crate::api::refusal::Refusal;
 use crate::status::BudgetReport;
@@ -34,7 +34,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let params = object(head, body, limit).await?;
-    control.params(params, edit).await.map(|parameters| shown(&parameters)).map_err(refused)
+    control.params(params, edit).await.map(|parameters| parameters.shown().into()).map_err(refused)
 }
 
 /// The budgets of payments and of traffic, and what is spent of them, as JSON.
@@ -92,7 +92,7 @@ where
 
 /// The present parameters.
 pub(super) async fn present(control: &Control) -> Result<Value, Refusal> {
-    control.parameters().await.map(|parameters| shown(&parameters)).map_err(refused)
+    control.parameters().await.map(|parameters| parameters.shown().into()).map_err(refused)
 }
 
 /// Starts or stops the job by the JSON object in the body.
@@ -136,19 +136,6 @@ pub(super) async fn restart(control: &Control) -> Result<Value, Refusal> {
 
 fn refused(error: ControlError) -> Refusal {
     Refusal::Body(error.to_string())
-}
-
-/// The parameters as clients get them.
-fn shown(parameters: &Parameters) -> Value {
-    let (state, why) = match &parameters.state {
-        ParamsState::Waiting => ("waiting", None),
-        ParamsState::Sending => ("sending", None),
-        ParamsState::Sent => ("sent", None),
-        ParamsState::Applied => ("applied", None),
-        ParamsState::Refused(why) => ("refused", Some(why.as_str())),
-        ParamsState::NotConfirmed => ("not-confirmed", None),
-    };
-    json!({"params": parameters.params, "change": parameters.change, "state": state, "why": why})
 }
 
 /// Reads a body of at most [`BODY_BYTES`].

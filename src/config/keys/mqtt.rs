@@ -2,7 +2,11 @@
 //!
 //! Does not: contain the credential; only the place where it is kept.
 
+use std::time::Duration;
+
 use super::{Initial, Key, Takes, filled};
+use crate::api::Which;
+use crate::config::events::keep_types;
 use crate::config::peers;
 use crate::mqtt::{checked_discovery_prefix, checked_prefix};
 
@@ -10,7 +14,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "mqtt.url",
         initial: Initial::Unset { means: "MQTT is off", example: r#""mqtts://broker.example""# },
-        what: "The MQTT broker to which the state is published: mqtts://host[:port] with TLS (port 8883), mqtt://host[:port] without (port 1883), which is refused for addresses on the Internet.",
+        what: "The MQTT broker to which state and events are published: mqtts://host[:port] with TLS (port 8883), mqtt://host[:port] without (port 1883), which is refused for addresses on the Internet.",
         takes: Takes::Text {
             kind: "mqtts:// or mqtt:// URL",
             keep: |d, text| {
@@ -90,5 +94,44 @@ pub(super) static KEYS: &[Key] = &[
                 Ok(())
             },
         },
+    },
+    Key {
+        name: "mqtt.commands",
+        initial: Initial::Is("false"),
+        what: "Takes commands from the broker: other parameters, a new job. Whoever may publish there can then steer the job and cause costs.",
+        takes: Takes::Flag(|d, is_set| d.mqtt.takes_commands = is_set),
+    },
+    Key {
+        name: "mqtt.event-types",
+        initial: Initial::Unset { means: "all but model", example: r#"["camera_lost"]"# },
+        what: "The types of events that are published.",
+        takes: Takes::Texts {
+            kind: "types of events (see systemd/README.md)",
+            keep: |d, names| {
+                let mut types = None;
+                keep_types(&mut types, names)?;
+                types.into_iter().for_each(|types| d.mqtt.events = types);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "mqtt.picture-every",
+        initial: Initial::Unset { means: "no pictures", example: r#""10 s""# },
+        what: "How often a picture is published as JPEG while video comes. A picture of 1280x720 has about 100 kB.",
+        takes: Takes::Time {
+            from: Duration::from_secs(1),
+            to: Duration::from_secs(3600),
+            keep: |d, time| d.mqtt.picture_every = Some(time),
+        },
+    },
+    Key {
+        name: "mqtt.picture",
+        initial: Initial::Is(r#""output""#),
+        what: "Which stream the picture is of: the processed video, or the input.",
+        takes: Takes::OneOf(&[
+            ("output", |d| d.mqtt.picture = Which::Output),
+            ("input", |d| d.mqtt.picture = Which::Input),
+        ]),
     },
 ];

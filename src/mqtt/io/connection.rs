@@ -5,24 +5,28 @@
 //! Does not: decide what follows a packet or a silence; [`Session`] does.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use heapless::Deque;
 use mqtt_proto::TopicName;
-use mqtt_proto::v3::Packet;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use mqtt_proto::v3::Publish;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, split};
 
 use super::Client;
-use crate::mqtt::allowance::Allowance;
+use super::picturing::Picturing;
+use super::steering::{Steered, Steering};
+use super::wire::{Input, Output};
+use crate::events::{Event as Happened, Kind, Subscription};
 use crate::mqtt::discovery;
 use crate::mqtt::error::BrokerError;
-use crate::mqtt::frames::{Frame, Frames};
-use crate::mqtt::limits::{ANSWERS, BYTES_PER_SECOND, PACKETS_PER_SECOND, READ_BYTES};
+use crate::mqtt::limits::READ_BYTES;
 use crate::mqtt::outbox::{Message, MessageKind, Outbox};
-use crate::mqtt::session::{ONLINE, Reaction, Session, connect};
-use crate::mqtt::topics::Topics;
+use crate::mqtt::session::{ONLINE, Reaction, Session, confirmation, connect};
+use crate::mqtt::topics::{Place, Topics};
 use crate::status::{LinkState, StatusReport};
 use livepeer_gateway::http::io::MaybeTlsStream;
 use resilience::secret::Secret;
@@ -37,29 +41,12 @@ pub(super) struct Connection<'a> {
     output: Output,
     outbox: Outbox,
     looked: Looked,
-}
-
-/// What comes from the broker.
-struct Input {
-    reader: ReadHalf<MaybeTlsStream>,
-    frames: Frames,
-    /// Whether `frames` has no whole packet.
-    is_used_up: bool,
-    packets: Allowance,
-    bytes: Allowance,
-}
-
-/// What goes to the broker.
-struct Output {
-    writer: WriteHalf<MaybeTlsStream>,
-    /// Answers, which go before messages.
-    answers: Deque<Packet, ANSWERS>,
-    /// The packet that is being written, and how much of it was.
-    packet: Vec<u8>,
-    written: usize,
-    is_flushed: bool,
-    /// When the packet began, or the last byte of it was taken.
-    moved: Instant,
+    /// `None` if no commands are taken.
+    steering: Option<Steering>,
+    /// `None` if no pictures are published.
+    picturing: Option<Picturing>,
+    /// The agent has ended.
+    has_all_events: bool,
 }
 
 /// The part of the agent's state that was published.
@@ -76,6 +63,9 @@ struct Looked {
 enum Event {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
+    Happened(Option<Arc<Happened>>),
+    Steered(Steered),
+    Picture(Option<Bytes>),
     Time,
 }
 
@@ -91,52 +81,70 @@ impl<'a> Connection<'a> {
         let (reader, writer) = split(stream);
         let mut output = Output::new(writer, now);
         output.begin(&connect(&topics, credential)?, now)?;
-        let input = Input {
-            reader,
-            frames: Frames::default(),
-            is_used_up: true,
-            packets: Allowance::new(PACKETS_PER_SECOND, now),
-            bytes: Allowance::new(BYTES_PER_SECOND, now),
-        };
-        let session = Session::new(client.times, now);
-        let looked = Looked { at: now, publish_at: now, states: Vec::new() };
-        Ok(Self { client, topics, session, input, output, outbox: Outbox::default(), looked })
+        let Client { options, sources, times } = client;
+        let steering = options.takes_commands.then(|| Steering::new(sources.control.clone(), now));
+        let picturing = options
+            .picture_every
+            .map(|every| Picturing::new(sources.pictures.clone(), options.picture, every, now));
+        Ok(Self {
+            client,
+            topics,
+            session: Session::new(times, now),
+            input: Input::new(reader, now),
+            output,
+            outbox: Outbox::default(),
+            looked: Looked { at: now, publish_at: now, states: Vec::new() },
+            steering,
+            picturing,
+            has_all_events: false,
+        })
     }
 
-    /// Runs until the connection ends. `on_open` is called when the broker accepts it.
+    /// Runs until the connection ends, and publishes `events`. `on_open` is called when the broker accepts it.
     pub(super) async fn run(
         mut self,
         mut on_open: impl FnMut(),
+        events: &mut Subscription,
     ) -> Result<Infallible, BrokerError> {
         loop {
             let now = Instant::now();
             if self.receive(now)? {
                 on_open();
-                self.announce();
+                self.announce(now)?;
             }
             if self.session.is_open() && self.looked.at <= now {
                 self.look(now);
             }
             self.fill(now)?;
             let mut buffer = [0; READ_BYTES];
-            match self.next(&mut buffer, now).await {
+            match self.next(&mut buffer, events, now).await {
                 Event::Read(read) => self.on_read(read, &buffer)?,
                 Event::Wrote(wrote) => self.output.on_wrote(wrote, Instant::now())?,
+                Event::Happened(event) => self.on_happened(event, Instant::now()),
+                Event::Steered(steered) => self.on_steered(steered, Instant::now()),
+                Event::Picture(picture) => self.on_picture(picture),
                 Event::Time => self.on_time(Instant::now())?,
             }
         }
     }
 
     /// Waits for the next event. What it waits for may be cancelled.
-    async fn next(&mut self, buffer: &mut [u8], now: Instant) -> Event {
+    async fn next(&mut self, buffer: &mut [u8], events: &mut Subscription, now: Instant) -> Event {
         let ready = self.input.ready_at();
         let may_read = self.input.is_used_up && ready <= now;
         let wake = self.wake_at(now);
-        let Self { input, output, .. } = self;
+        let is_open = self.session.is_open();
+        // Events wait where they are counted, until there is room.
+        let has_room = self.session.may_publish() && self.outbox.is_empty();
+        let wants_events = has_room && !self.has_all_events;
+        let Self { input, output, steering, picturing, .. } = self;
         let has_output = output.has_begun();
         tokio::select! {
             read = input.reader.read(buffer), if may_read => Event::Read(read),
             wrote = output.write(), if has_output => Event::Wrote(wrote),
+            event = events.next(), if wants_events => Event::Happened(event),
+            steered = maybe(steering, Steering::next), if is_open => Event::Steered(steered),
+            picture = maybe(picturing, Picturing::next), if is_open => Event::Picture(picture),
             () = sleep_until(Some(wake)) => Event::Time,
         }
     }
@@ -192,26 +200,102 @@ impl<'a> Connection<'a> {
                 break;
             };
             self.input.packets.spend(1, now);
-            if let Frame::TooLong(_, size) = &frame {
-                log::debug!("MQTT: a message of {size} bytes was skipped");
-            }
             match self.session.on(frame, now)? {
                 Reaction::Nothing => {}
                 Reaction::Opened => has_opened = true,
-                Reaction::Answer(packet) => self.output.answer(packet),
+                Reaction::Message(message) => self.on_message(&message, now),
+                Reaction::TooLong(confirmation, size) => {
+                    confirmation.into_iter().for_each(|packet| self.output.answer(packet));
+                    let answer =
+                        self.steering.as_mut().and_then(|s| s.commands.on_too_long(size, now));
+                    self.put_answer(answer);
+                }
+                Reaction::Subscribed(true) => {}
+                Reaction::Subscribed(false) => log::warn!(
+                    "MQTT: the broker does not let this user read {}: commands do not arrive; check its access list",
+                    self.topics.command(Place::Set)
+                ),
             }
         }
         Ok(has_opened)
     }
 
-    /// Publishes what the broker keeps.
-    fn announce(&mut self) {
+    /// Takes a message, which is a command if its topic is one of commands.
+    fn on_message(&mut self, message: &Publish, now: Instant) {
+        confirmation(message).into_iter().for_each(|packet| self.output.answer(packet));
+        let Publish { topic_name, payload, retain, .. } = message;
+        let (Some(steering), Some(place)) = (&mut self.steering, self.topics.place(topic_name))
+        else {
+            return;
+        };
+        let answer = steering.commands.on_message(place, payload, *retain, now);
+        self.put_answer(answer);
+    }
+
+    fn on_steered(&mut self, steered: Steered, now: Instant) {
+        match steered {
+            Steered::Answer(answer) => {
+                self.put_answer(Some(answer));
+                self.looked.at = now;
+            }
+            Steered::Params(params) => {
+                let payload = params.map(|params| Bytes::from(Value::from(params).to_string()));
+                payload.into_iter().for_each(|p| self.put(self.topics.params.clone(), p));
+            }
+        }
+    }
+
+    fn put_answer(&mut self, answer: Option<Value>) {
+        let Some(answer) = answer else { return };
+        let (topic, payload) = (self.topics.answer.clone(), answer.to_string().into());
+        self.outbox.put(Message { topic, payload, kind: MessageKind::Note });
+    }
+
+    /// Publishes an event, and soon what has changed with it.
+    fn on_happened(&mut self, event: Option<Arc<Happened>>, now: Instant) {
+        let Some(event) = event else {
+            self.has_all_events = true;
+            return;
+        };
+        let kind = event.kind();
+        if !matches!(kind, Kind::Model { .. }) {
+            self.looked.at = now;
+        }
+        if let Some(steering) = self.steering.as_mut().filter(|_| changes_params(kind)) {
+            steering.on_params();
+        }
+        if self.client.options.events.contain(kind) {
+            let payload = Bytes::copy_from_slice(event.line().as_bytes());
+            let topic = self.topics.event.clone();
+            self.outbox.put(Message { topic, payload, kind: MessageKind::Note });
+        }
+    }
+
+    fn on_picture(&mut self, picture: Option<Bytes>) {
+        if let Some(payload) = picture {
+            let topic = self.topics.picture.clone();
+            self.outbox.put(Message { topic, payload, kind: MessageKind::Picture });
+        }
+    }
+
+    /// Publishes what the broker keeps, and subscribes to commands.
+    fn announce(&mut self, now: Instant) -> Result<(), BrokerError> {
+        match &mut self.steering {
+            Some(steering) => {
+                steering.on_params();
+                let topics = self.topics.commands()?;
+                self.output.answer(self.session.subscribe(topics, now));
+            }
+            // Parameters that were published when commands were taken must not stay there.
+            None => self.put(self.topics.params.clone(), Bytes::new()),
+        }
         if let Some(topic) = self.topics.discovery.clone() {
             let instance = self.client.sources.status.identity().instance;
-            let device = discovery::device(&self.topics, &instance);
+            let device = discovery::device(&self.topics, &instance, self.client.options);
             self.put(topic, device.to_string().into());
         }
         self.put(self.topics.status.clone(), Bytes::from_static(ONLINE.as_bytes()));
+        Ok(())
     }
 
     /// Publishes the report if a state has changed or it is time.
@@ -251,61 +335,31 @@ impl<'a> Connection<'a> {
     }
 }
 
-impl Input {
-    /// When more may be read.
-    fn ready_at(&self) -> Instant {
-        self.packets.ready_at().max(self.bytes.ready_at())
-    }
-}
-
-impl Output {
-    fn new(writer: WriteHalf<MaybeTlsStream>, now: Instant) -> Self {
-        let (answers, packet) = (Deque::new(), Vec::new());
-        Self { writer, answers, packet, written: 0, is_flushed: true, moved: now }
-    }
-
-    /// Adds an answer. A ping or a confirmation that finds no room is left out: others are under way.
-    fn answer(&mut self, packet: Packet) {
-        let _ = self.answers.push_back(packet);
-    }
-
-    fn begin(&mut self, packet: &Packet, now: Instant) -> Result<(), BrokerError> {
-        let bytes = packet.encode().map_err(|_| BrokerError::Malformed)?;
-        self.packet.clear();
-        self.packet.extend_from_slice(bytes.as_ref());
-        (self.written, self.is_flushed, self.moved) = (0, false, now);
-        Ok(())
-    }
-
-    /// Whether a packet is being written.
-    fn has_begun(&self) -> bool {
-        !self.is_flushed
-    }
-
-    /// Writes a part of the packet, or flushes the end of it. Cancel safe.
-    async fn write(&mut self) -> io::Result<usize> {
-        let rest = self.packet.get(self.written..).unwrap_or_default();
-        if rest.is_empty() {
-            self.writer.flush().await.map(|()| 0)
-        } else {
-            self.writer.write(rest).await
-        }
-    }
-
-    fn on_wrote(&mut self, wrote: io::Result<usize>, now: Instant) -> Result<(), BrokerError> {
-        let length = wrote.map_err(BrokerError::Broken)?;
-        if self.written == self.packet.len() {
-            self.is_flushed = true;
-        } else if length == 0 {
-            return Err(BrokerError::Closed);
-        }
-        self.written += length;
-        self.moved = now;
-        Ok(())
-    }
-}
-
 /// The states of a report, whose changes are published at once.
 fn states(report: &StatusReport) -> Vec<(LinkState, String)> {
     report.chain.iter().map(|link| (link.state, link.why.clone())).collect()
+}
+
+/// Whether the parameters, or what became of them, may be others after this event.
+fn changes_params(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::JobStarted { .. }
+            | Kind::ConfigurationApplied
+            | Kind::ParametersSent { .. }
+            | Kind::ParametersApplied { .. }
+            | Kind::ParametersRefused { .. }
+            | Kind::ParametersNotConfirmed { .. }
+    )
+}
+
+/// Waits for the next of `part`, if there is one; never without.
+async fn maybe<'a, T, F: Future>(
+    part: &'a mut Option<T>,
+    next: impl FnOnce(&'a mut T) -> F,
+) -> F::Output {
+    match part {
+        Some(part) => next(part).await,
+        None => pending().await,
+    }
 }

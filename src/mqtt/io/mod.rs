@@ -3,9 +3,13 @@
 //! Does not: have a thread of its own; it runs on the agent's thread, which never waits for the broker.
 
 mod connection;
+mod picturing;
+mod steering;
+mod wire;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +19,9 @@ use super::error::BrokerError;
 use super::limits::{FIRST_PAUSE, LASTING, LONGEST_PAUSE};
 use super::topics::Topics;
 use super::{BrokerUrl, Options, Times};
+use crate::agent::Control;
+use crate::api::Pictures;
+use crate::events::{Bus, Subscription};
 use crate::status::Status;
 use connection::Connection;
 use livepeer_gateway::http::io::{Alpn, Connector, MaybeTlsStream, service_connector};
@@ -24,14 +31,23 @@ use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
 use resilience::secret::io::read;
 
-/// What is published of the agent.
+/// What is published of the agent, and what steers it.
 #[derive(Debug, Clone)]
 pub struct Sources {
     /// The agent's state.
     pub status: Status,
+    /// What happens.
+    pub events: Bus,
+    /// Pictures of both streams.
+    pub pictures: Pictures,
+    /// Steers the agent.
+    pub control: Control,
     /// What certificates show about this machine's clock.
     pub clock: Arc<WallClock>,
 }
+
+/// Something that goes on beside the connection.
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The MQTT client of one agent. Call [`Mqtt::run`] beside the agent.
 #[derive(Debug)]
@@ -39,12 +55,16 @@ pub struct Mqtt {
     options: watch::Receiver<Options>,
     sources: Sources,
     times: Times,
+    /// The events from the beginning on, for the first client.
+    events: Option<Subscription>,
 }
 
 impl Mqtt {
     /// A client with the options that `options` has; it follows their changes.
     pub fn new(options: watch::Receiver<Options>, sources: Sources) -> Self {
-        Self { options, sources, times: Times::default() }
+        let is_used = options.borrow().url.is_some();
+        let events = is_used.then(|| sources.events.subscribe());
+        Self { options, sources, times: Times::default(), events }
     }
 
     /// The same client with other times, for tests.
@@ -59,11 +79,12 @@ impl Mqtt {
             let options = self.options.borrow_and_update().clone();
             let mut changed = self.options.clone();
             let client = Client { options: &options, sources: &self.sources, times: self.times };
+            let mut running = pin!(client.run(&mut self.events));
             tokio::select! {
-                never = client.run() => match never {},
+                never = &mut running => match never {},
                 // Without a sender, the options never change again.
                 changed = changed.changed() => if changed.is_err() {
-                    match client.run().await {}
+                    match running.await {}
                 },
             }
         }
@@ -79,14 +100,21 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    async fn run(self) -> Infallible {
-        let Some(broker) = &self.options.url else { return pending().await };
+    /// `events` is the subscription of the client before it, which this one keeps.
+    async fn run(self, events: &mut Option<Subscription>) -> Infallible {
+        let Some(broker) = &self.options.url else {
+            *events = None;
+            return pending().await;
+        };
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut failing = ThrottledLog::new(module_path!(), format!("{broker}: connected again"));
         let mut connector = None;
+        // Events that happen between two connections are published by the next one.
+        let events = events.get_or_insert_with(|| self.sources.events.subscribe());
         loop {
             let mut opened = None;
-            let error = self.connect(broker, &mut connector, &mut opened, &mut failing).await;
+            let error =
+                self.connect(broker, &mut connector, &mut opened, &mut failing, events).await;
             let now = Instant::now();
             // An error of a connection names the broker itself.
             let error = if let BrokerError::Connect(error) = &error {
@@ -109,6 +137,7 @@ impl Client<'_> {
         connector: &mut Option<Connector>,
         opened: &mut Option<Instant>,
         failing: &mut ThrottledLog,
+        events: &mut Subscription,
     ) -> BrokerError {
         match self.open(broker, connector).await {
             Ok(connection) => {
@@ -119,7 +148,7 @@ impl Client<'_> {
                         log::info!("{broker}: connected");
                     }
                 };
-                match connection.run(on_open).await {
+                match connection.run(on_open, events).await {
                     Ok(never) => match never {},
                     Err(error) => error,
                 }
