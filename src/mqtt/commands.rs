@@ -2,9 +2,10 @@
 //!
 //! | topic | message |
 //! |---|---|
-//! | `PREFIX/set` | a JSON object: `params` (an object) with `replace` (true or false), or `restart` (true); `id` for the answer |
+//! | `PREFIX/set` | a JSON object: `params` (an object) with `replace` (true or false), or `job` (`start` with `for`, `stop` or `auto`), or `restart` (true); `id` for the answer |
 //! | `PREFIX/params/set` | a JSON object, merged into the parameters |
 //! | `PREFIX/prompt/set` | text, which becomes the parameter `prompt` |
+//! | `PREFIX/job/set` | `start`, `stop` or `auto` |
 //! | `PREFIX/restart/set` | `restart` |
 //!
 //! Each command gets one answer. A command that the broker has kept is refused: it would be carried out again with each
@@ -12,7 +13,7 @@
 //!
 //! Does not: carry commands out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use heapless::Deque;
 use serde_json::{Map, Value, json};
@@ -21,13 +22,16 @@ use super::allowance::Allowance;
 use super::error::CommandError;
 use super::limits::{COMMANDS, COMMANDS_PER_SECOND, ID_BYTES, RESTART_PAUSE};
 use super::topics::Place;
-use crate::agent::Edit;
+use crate::agent::{Edit, JobWish};
+use crate::config::milliseconds;
 
 /// What the agent is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Command {
     /// Other parameters.
     Params(Map<String, Value>, Edit),
+    /// A job or none.
+    Job(JobWish),
     /// A new job.
     Restart,
 }
@@ -145,10 +149,40 @@ fn read(place: Place, payload: &[u8]) -> (Value, Result<Command, CommandError>) 
         Place::Set => return read_object(payload),
         Place::Params => object(payload).map(|params| Command::Params(params, Edit::Merge)),
         Place::Prompt => prompt(payload),
+        Place::Job => match wish(std::str::from_utf8(payload).unwrap_or_default()) {
+            Some(wish) => Ok(Command::Job(wish)),
+            None => Err(CommandError::Word(WISHES)),
+        },
         Place::Restart if payload == b"restart" => Ok(Command::Restart),
         Place::Restart => Err(CommandError::Word("restart")),
     };
     (Value::Null, command)
+}
+
+const WISHES: &str = "start, stop or auto";
+
+fn wish(word: &str) -> Option<JobWish> {
+    match word {
+        "start" => Some(JobWish::Start { time: None }),
+        "stop" => Some(JobWish::Stop),
+        "auto" => Some(JobWish::Auto),
+        _ => None,
+    }
+}
+
+/// The wish of this word, for the time that a start may have with it.
+fn job(word: &Value, time: Option<Value>) -> Result<Command, CommandError> {
+    let wish = word.as_str().and_then(wish).ok_or(CommandError::Value("job", WISHES))?;
+    match (wish, time) {
+        (wish, None) => Ok(Command::Job(wish)),
+        (JobWish::Start { .. }, Some(time)) => {
+            let time = time.as_str().and_then(milliseconds).filter(|time| *time > 0);
+            let wrong = CommandError::Value("for", "a duration with its unit, such as 10 min");
+            let time = time.map(Duration::from_millis).ok_or(wrong)?;
+            Ok(Command::Job(JobWish::Start { time: Some(time) }))
+        }
+        (JobWish::Stop | JobWish::Auto, Some(_)) => Err(CommandError::UnknownKey),
+    }
 }
 
 fn object(payload: &[u8]) -> Result<Map<String, Value>, CommandError> {
@@ -180,8 +214,9 @@ fn read_object(payload: &[u8]) -> (Value, Result<Command, CommandError>) {
 
 /// The command of an object without its id: exactly one, with its own keys.
 fn command_of(mut object: Map<String, Value>) -> Result<Command, CommandError> {
-    let command = match (object.remove("params"), object.remove("restart")) {
-        (Some(Value::Object(params)), None) => {
+    let wishes = ["params", "job", "restart"].map(|key| object.remove(key));
+    let command = match wishes {
+        [Some(Value::Object(params)), None, None] => {
             let edit = match object.remove("replace") {
                 None | Some(Value::Bool(false)) => Edit::Merge,
                 Some(Value::Bool(true)) => Edit::Replace,
@@ -189,10 +224,11 @@ fn command_of(mut object: Map<String, Value>) -> Result<Command, CommandError> {
             };
             Command::Params(params, edit)
         }
-        (Some(_), None) => return Err(CommandError::Value("params", "an object")),
-        (None, Some(Value::Bool(true))) => Command::Restart,
-        (None, Some(_)) => return Err(CommandError::Value("restart", "true")),
-        (Some(_), Some(_)) | (None, None) => return Err(CommandError::NotOne),
+        [Some(_), None, None] => return Err(CommandError::Value("params", "an object")),
+        [None, Some(word), None] => job(&word, object.remove("for"))?,
+        [None, None, Some(Value::Bool(true))] => Command::Restart,
+        [None, None, Some(_)] => return Err(CommandError::Value("restart", "true")),
+        _ => return Err(CommandError::NotOne),
     };
     // The name of an unknown key is the sender's, and may be long: it is not repeated.
     if object.is_empty() { Ok(command) } else { Err(CommandError::UnknownKey) }
@@ -200,8 +236,6 @@ fn command_of(mut object: Map<String, Value>) -> Result<Command, CommandError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn params(value: &Value, edit: Edit) -> Command {
@@ -234,6 +268,15 @@ mod tests {
             Ok((params(&cat, Edit::Replace), json!("x"))),
         );
         set(r#"{"restart":true,"id":null}"#, Ok((Command::Restart, Value::Null)));
+        let time = Some(Duration::from_secs(600));
+        for (message, wish) in [
+            (r#"{"job":"start"}"#, JobWish::Start { time: None }),
+            (r#"{"job":"start","for":"10 min"}"#, JobWish::Start { time }),
+            (r#"{"job":"stop"}"#, JobWish::Stop),
+            (r#"{"job":"auto"}"#, JobWish::Auto),
+        ] {
+            set(message, Ok((Command::Job(wish), Value::Null)));
+        }
         for (wrong, part) in [
             ("", "JSON object"),
             ("[]", "JSON object"),
@@ -246,6 +289,13 @@ mod tests {
             (r#"{"params":{},"replace":1}"#, "replace must be true or false"),
             (r#"{"restart":false}"#, "restart must be true"),
             (r#"{"restart":true,"replace":true}"#, "a key is not known"),
+            (r#"{"job":"go"}"#, "job must be start, stop or auto"),
+            (r#"{"job":true}"#, "job must be start, stop or auto"),
+            (r#"{"job":"start","for":10}"#, "for must be"),
+            (r#"{"job":"start","for":"10"}"#, "for must be"),
+            (r#"{"job":"start","for":"0 s"}"#, "for must be"),
+            (r#"{"job":"stop","for":"10 min"}"#, "a key is not known"),
+            (r#"{"job":"stop","restart":true}"#, "exactly one"),
             (r#"{"params":{},"sudo":1}"#, "a key is not known"),
             (r#"{"restart":true,"id":[1]}"#, "id must be"),
         ] {
@@ -268,6 +318,10 @@ mod tests {
             Ok((params(&json!({ "id": 1 }), Edit::Merge), none.clone())),
         );
         check(Place::Params, "a cat", Err("JSON object"));
+        let start = Command::Job(JobWish::Start { time: None });
+        check(Place::Job, "start", Ok((start, none.clone())));
+        check(Place::Job, "stop", Ok((Command::Job(JobWish::Stop), none.clone())));
+        check(Place::Job, "ON", Err("must be start, stop or auto"));
         check(Place::Restart, "restart", Ok((Command::Restart, none)));
         check(Place::Restart, "ON", Err("must be restart"));
         let (_, error) = read(Place::Prompt, &[0xff, 0xfe]);

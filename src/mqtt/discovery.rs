@@ -49,7 +49,7 @@ fn entities(topics: &Topics, id: &str, options: &Options) -> Map<String, Value> 
 }
 
 /// The picture, and what steers the agent.
-fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 3] {
+fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 4] {
     let only_if = |is_wanted: bool, entity: Value| match is_wanted {
         true => entity,
         false => json!({ "platform": entity["platform"] }),
@@ -70,6 +70,16 @@ fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 3] {
             format!("{{{{ (value_json.params.prompt | default('') | string)[:{STATE_CHARS}] }}}}"),
         "max": STATE_CHARS,
     });
+    let job = json!({
+        "platform": "switch",
+        "name": "Job",
+        "icon": "mdi:play-network",
+        "command_topic": topics.command(Place::Job),
+        "payload_on": "start",
+        "payload_off": "stop",
+        "state_topic": &*topics.report,
+        "value_template": "{{ 'start' if value_json.job.wanted else 'stop' }}",
+    });
     let restart = json!({
         "platform": "button",
         "name": "New job",
@@ -81,6 +91,7 @@ fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 3] {
     [
         ("picture", only_if(options.picture_every.is_some(), picture)),
         ("prompt", only_if(takes_commands, prompt)),
+        ("job", only_if(takes_commands, job)),
         ("restart", only_if(takes_commands, restart)),
     ]
 }
@@ -371,7 +382,7 @@ mod tests {
         let all = message(&with_everything());
         let few = message(&Options::default());
         for (name, entity) in few["components"].as_object().unwrap() {
-            let is_optional = ["picture", "prompt", "restart"].contains(&name.as_str());
+            let is_optional = ["picture", "prompt", "job", "restart"].contains(&name.as_str());
             let platform = &all["components"][name]["platform"];
             match is_optional {
                 true => assert_eq!(*entity, json!({ "platform": platform })),

@@ -88,10 +88,12 @@ pub(super) enum CommandError {
     #[error("{0} must be {1}")]
     Value(&'static str, &'static str),
     /// None or several commands.
-    #[error("exactly one of params and restart must be given")]
+    #[error("exactly one of params, job and restart must be given")]
     NotOne,
     /// A key is unknown, or does not belong to the command.
-    #[error("a key is not known here: params may have replace, each command may have id")]
+    #[error(
+        "a key is not known here: params may have replace, a start may have for, each command may have id"
+    )]
     UnknownKey,
     /// The id cannot be repeated in the answer.
     #[error("id must be a number, or text of at most {ID_BYTES} bytes")]

@@ -33,13 +33,16 @@ pub(super) enum Place {
     Params,
     /// The parameter `prompt`.
     Prompt,
+    /// A job or none.
+    Job,
     /// A new job.
     Restart,
 }
 
 impl Place {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Set, Self::Params, Self::Prompt, Self::Restart];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Set, Self::Params, Self::Prompt, Self::Job, Self::Restart];
 
     /// The end of the topic.
     pub(super) fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Place {
             Self::Set => "set",
             Self::Params => "params/set",
             Self::Prompt => "prompt/set",
+            Self::Job => "job/set",
             Self::Restart => "restart/set",
         }
     }

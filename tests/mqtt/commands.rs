@@ -91,7 +91,7 @@ fn without_the_setting_no_command_is_taken_and_none_is_offered() {
     let mut edge = edge(&url(broker.port), &[]);
     edge.hear("connected");
     let device = ear.hear("homeassistant/device/livepeer-edge-door/config").json();
-    for entity in ["prompt", "restart"] {
+    for entity in ["prompt", "job", "restart"] {
         assert_eq!(device["components"][entity].as_object().unwrap().len(), 1, "{device}");
     }
     ear.hear("door/report");
@@ -191,6 +191,29 @@ mod job {
             record.controls().any(|sent| sent == r#"{"prompt":"a dog"}"#)
         };
         assert!(sandbox.until(LIMIT, has_arrived).await);
+    }
+
+    #[tokio::test]
+    async fn the_switch_of_home_assistant_stops_and_starts_the_job() {
+        let (sandbox, broker) = (sandbox(), Broker::start());
+        let ear = broker.listen();
+        let _edge = working(&sandbox, &broker, &[]);
+        let event = |name| ear.hear_if("door/event", |message| message.json()["type"] == name);
+        let is_wanted = |wanted: bool| {
+            ear.hear_if("door/report", |message| message.json()["job"]["wanted"] == wanted)
+        };
+        event("job_started");
+        broker.publish("livepeer-edge/door/job/set", "stop");
+        let stopped = answer(&ear);
+        assert_eq!((&stopped["ok"], &stopped["wanted"]), (&json!(true), &json!(false)));
+        is_wanted(false);
+        event("job_not_wanted");
+        broker.publish("livepeer-edge/door/set", r#"{"job":"start","for":"1 h","id":1}"#);
+        let started = answer(&ear);
+        assert_eq!((&started["id"], &started["wanted"]), (&json!(1), &json!(true)));
+        event("job_started");
+        is_wanted(true);
+        assert_eq!(starts(&sandbox), 2);
     }
 
     #[tokio::test]

@@ -98,7 +98,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "mqtt.commands",
         initial: Initial::Is("false"),
-        what: "Takes commands from the broker: other parameters, a new job. Whoever may publish there can then steer the job and cause costs.",
+        what: "Takes commands from the broker: other parameters, a job or none, a new job. Whoever may publish there can then steer the job and cause costs.",
         takes: Takes::Flag(|d, is_set| d.mqtt.takes_commands = is_set),
     },
     Key {

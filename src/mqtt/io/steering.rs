@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::Work;
-use crate::agent::Control;
+use crate::agent::{Control, JobAnswer};
 use crate::mqtt::commands::{Asked, Command, Commands};
 use crate::mqtt::error::CommandError;
 use crate::mqtt::limits::STEER_TIME;
@@ -73,6 +73,11 @@ async fn carry_out(control: Control, asked: Asked) -> Steered {
 async fn steer(control: &Control, command: Command) -> Result<Map<String, Value>, CommandError> {
     match command {
         Command::Params(params, edit) => Ok(control.params(params, edit).await?.shown()),
+        Command::Job(wish) => {
+            let JobAnswer { is_wanted, why } = control.job(wish).await?;
+            let fields = [("wanted", Value::from(is_wanted)), ("why", why.into())];
+            Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        }
         Command::Restart => {
             control.restart().await?;
             Ok(Map::new())
