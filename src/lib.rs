@@ -82,7 +82,7 @@
 //! | [`cli`] | parses arguments; one file per command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
 //! | [`agent`] | builds the parts, runs the event loop and the shutdown | the end of a part is an event; no task is detached |
 //! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while a client watches |
-//! | [`mqtt`] | publishes state to an MQTT broker, and describes the device to Home Assistant | every bound is in [`mqtt::limits`]; a broker that hangs costs nothing else |
+//! | [`mqtt`] | publishes state, events and pictures to an MQTT broker, takes commands from it, and describes the device to Home Assistant | every bound is in [`mqtt::limits`]; a broker that hangs costs nothing else |
 //! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
 //! | [`events`] | publishes events, writes them to files, programs and web servers | a sink that hangs holds up nothing else |
 //! | [`outputs`] | opens the outputs of the configuration, and reports their states | an output that fails costs the others nothing |

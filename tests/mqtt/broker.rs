@@ -14,6 +14,8 @@ use crate::scratch::Scratch;
 
 /// The time limit of each wait: a longer wait means that the test hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// A topic with a message that the broker keeps, by which a listener notices that it is subscribed.
+const READY: &str = "test/ready";
 /// The number of attempts to start on a free port: another program may take the port before mosquitto does.
 const PORTS: usize = 10;
 
@@ -120,16 +122,27 @@ impl Broker {
         let mut child = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-q", "1", "-p", &self.port.to_string()])
             .args(topics)
+            .args(["-t", READY])
             .args(["-F", &format!("%r %q %t {payload}")])
             .stdout(Stdio::piped())
             .spawn()
             .expect("mosquitto_sub, which cross/setup.sh installs");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (say, heard) = mpsc::channel();
+        let ((say, heard), (ready, is_ready)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
-            lines.map_while(Result::ok).all(|line| say.send(Message::of(&line)).is_ok());
+            lines.map_while(Result::ok).map(|line| Message::of(&line)).all(|message| {
+                if message.topic == READY {
+                    // Nobody waits for a second one.
+                    let _ = ready.send(());
+                    return true;
+                }
+                say.send(message).is_ok()
+            });
         });
-        Ear { _program: Program(child), heard, known: RefCell::default() }
+        let (program, known) = (Program(child), RefCell::default());
+        self.publish_kept(READY, "ready");
+        is_ready.recv_timeout(LIMIT).expect("a subscription");
+        Ear { _program: program, heard, known }
     }
 
     /// Publishes a message, which the broker has taken when this returns.
@@ -186,12 +199,12 @@ impl Message {
 pub(crate) struct Ear {
     _program: Program,
     heard: Receiver<Message>,
-    /// What was heard already.
-    known: RefCell<Vec<Message>>,
+    /// All messages, each with whether a test has waited for it.
+    known: RefCell<Vec<(Message, bool)>>,
 }
 
 impl Ear {
-    /// Waits for a message whose topic ends with `topic`.
+    /// Waits for a message whose topic ends with `topic`, and was not returned before.
     #[track_caller]
     pub(crate) fn hear(&self, topic: &str) -> Message {
         self.hear_if(topic, |_| true)
@@ -215,8 +228,9 @@ impl Ear {
 
     /// All messages up to now.
     pub(crate) fn so_far(&self) -> Vec<Message> {
-        self.known.borrow_mut().extend(self.heard.try_iter());
-        self.known.borrow().clone()
+        let mut known = self.known.borrow_mut();
+        known.extend(self.heard.try_iter().map(|message| (message, false)));
+        known.iter().map(|(message, _)| message.clone()).collect()
     }
 
     fn hear_within(
@@ -226,11 +240,20 @@ impl Ear {
         fits: impl Fn(&Message) -> bool,
     ) -> Option<Message> {
         let by = Instant::now() + limit;
+        let mut known = self.known.borrow_mut();
+        let is_it = |message: &Message| message.topic.ends_with(topic) && fits(message);
+        if let Some((message, is_used)) =
+            known.iter_mut().find(|(message, is_used)| !is_used && is_it(message))
+        {
+            *is_used = true;
+            return Some(message.clone());
+        }
         loop {
             let left = by.saturating_duration_since(Instant::now());
             let message = self.heard.recv_timeout(left).ok()?;
-            self.known.borrow_mut().push(message.clone());
-            if message.topic.ends_with(topic) && fits(&message) {
+            let is_it = is_it(&message);
+            known.push((message.clone(), is_it));
+            if is_it {
                 return Some(message);
             }
         }
