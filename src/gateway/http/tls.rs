@@ -44,7 +44,7 @@ pub enum Distrust {
     NoAuthority(String),
     /// The same as `NoAuthority`, for a signer, a discovery endpoint or a broker.
     #[error(
-        "certificate is not signed by a known authority ({0}); set services.pins or services.ca-file (for a broker, mqtt.pin or mqtt.ca-file)"
+        "certificate is not signed by a known authority ({0}); set services.pins or services.ca-file (broker: mqtt.pin, mqtt.ca-file)"
     )]
     NoService(String),
     /// Another certificate is pinned.
