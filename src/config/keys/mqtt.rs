@@ -107,6 +107,7 @@ pub(super) static KEYS: &[Key] = &[
         what: "The types of events that are published.",
         takes: Takes::Texts {
             kind: "types of events (see systemd/README.md)",
+            separator: ',',
             keep: |d, names| {
                 let mut types = None;
                 keep_types(&mut types, names)?;
