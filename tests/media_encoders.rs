@@ -199,7 +199,7 @@ fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
         assert_eq!(element, "mpph264enc");
         assert!(detail.starts_with("frames go in, but none came out for 2"), "{detail}");
         // The 20 frames take 0.8 s, and the capture notices the stop 2 s later.
-        assert!((2500..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert!((2500..8000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!(capture.ended().await, end);
         capture.stop().await;
         let verdict = |word: &str| {
@@ -286,8 +286,8 @@ fn a_camera_that_stops_silently_is_noticed() {
         let began = Instant::now();
         let end = capture.ended().await;
         let End::Failed(MediaError::Stalled(after)) = end else { panic!("{end:?}") };
-        assert!((2000..2500).contains(&after.as_millis()), "{after:?}");
-        assert!((2000..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert!((2000..4000).contains(&after.as_millis()), "{after:?}");
+        assert!((2000..8000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         // Readers get the queued frames, then the end.
         let mut pieces = capture.pieces();
         while pieces.next().await.is_some() {}

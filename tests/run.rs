@@ -113,7 +113,7 @@ async fn a_job_is_started_with_all_configured_values_and_sends_video_at_once() {
         sandbox.until(by, |record| record.controls().any(|c| c == r#"{"keep":"alive"}"#)).await
     );
     let life = edge.began.elapsed();
-    assert!((9..20).contains(&life.as_secs()), "{life:?}");
+    assert!((9..40).contains(&life.as_secs()), "{life:?}");
     edge.signal("TERM");
     edge.end().with_code(0);
     assert_eq!(sandbox.violations().list(), []);

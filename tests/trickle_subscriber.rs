@@ -276,7 +276,7 @@ async fn a_peer_that_breaks_each_connection_is_tried_five_times() {
     drop(a);
     let error = bench.end().await.expect_err("gone");
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(1200) && took < Duration::from_millis(2600), "{took:?}");
+    assert!(took >= Duration::from_millis(1200) && took < Duration::from_secs(6), "{took:?}");
     assert_eq!(error.fault(), Fault::Retry);
     assert!(error.to_string().starts_with("subscribe channel at http://127.0.0.1:"), "{error}");
     assert_eq!(sinked.rest().await, []);

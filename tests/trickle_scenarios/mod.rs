@@ -212,13 +212,13 @@ async fn finished_both(publisher: Running, subscriber: Running) {
     ended("the subscriber's end", subscriber).await;
 }
 
-/// Deletes the channel. Asserts that publisher and subscriber end within 3 s.
+/// Deletes the channel. Asserts that publisher and subscriber end within seconds.
 async fn deleted_both(pair: &Pair, publisher: Running, subscriber: Running) {
     pair.delete().await;
     let deleted = Instant::now();
     ended("the publisher's end", publisher).await;
     ended("the subscriber's end", subscriber).await;
-    assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
+    assert!(deleted.elapsed() < Duration::from_secs(9), "{:?}", deleted.elapsed());
 }
 
 /// Asserts that a publisher or subscriber ends because of the deletion of the channel. A request after the deletion
@@ -273,7 +273,7 @@ pub(crate) async fn idle_pre_connect(base: &str, name: &str, idle: Duration) {
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 
-/// The channel is deleted while a segment is being written: publisher and subscriber end within 3 s.
+/// The channel is deleted while a segment is being written: publisher and subscriber end within seconds.
 pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
     let pair = Pair::new(base, name);
     let (subscriber, _hold, mut kept) = pair.subscribe();
@@ -312,7 +312,7 @@ pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     giver.give(PiecePlace::Continue, Bytes::from_static(b"the rest of a lost segment")).await;
     giver.segment(1, 4).await;
     until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 4))).await;
-    assert!(broken.elapsed() < Duration::from_secs(2), "{:?}", broken.elapsed());
+    assert!(broken.elapsed() < Duration::from_secs(6), "{:?}", broken.elapsed());
     giver.segment(2, 4).await;
     until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
     assert!(has(&kept.borrow(), 0, &segment_bytes(0, 4)), "a lost segment gets no further bytes");
@@ -368,7 +368,7 @@ pub(crate) async fn killed_for_good(server: &mut impl Mortal, name: &str) {
     assert!(matches!(end, Err(TrickleError::Unreachable(..))), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
     assert!(matches!(end, Err(TrickleError::Unreachable(..))), "{end:?}");
-    assert!(killed.elapsed() < Duration::from_secs(4), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(9), "{:?}", killed.elapsed());
 }
 
 /// A proxy between a publisher and a server, which can break all connections.
