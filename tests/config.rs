@@ -134,6 +134,18 @@ fn a_job_runs_when_the_keys_say_so() {
 }
 
 #[test]
+fn motion_is_looked_for_only_where_it_starts_a_job() {
+    let keys = "[motion]\nsensitivity = 70\nminimum = \"2 s\"\n";
+    assert_eq!(good(keys).media.motion, None);
+    let motion = good(&format!("{keys}[job]\nwhen = \"motion\"\n")).media.motion.unwrap();
+    assert_eq!((motion.sensitivity, motion.minimum), (70, Duration::from_secs(2)));
+    check(
+        "motion.sensitivity = 101",
+        &["camera.toml:3: motion.sensitivity: found 101; allowed: 1 to 100 %"],
+    );
+}
+
+#[test]
 fn keys_about_when_a_job_runs_that_contradict_each_other_are_refused() {
     check(
         "job.when = 'schedule'",

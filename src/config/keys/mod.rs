@@ -13,6 +13,7 @@ mod audio;
 mod capture;
 mod device;
 mod events;
+mod motion;
 mod mqtt;
 mod network;
 mod output;
@@ -38,6 +39,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         audio::KEYS,
         network::KEYS,
         when::KEYS,
+        motion::KEYS,
         access::KEYS,
         runner::KEYS,
         output::KEYS,
