@@ -5,23 +5,18 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod small_plan;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use livepeer_edge::agent::{
-    Agent, Change, Control, ControlError, DiscoveryOptions, Edit, JobPlan, JobSpec, KeptParams,
-    Options, ParamsState,
+    Agent, Change, Control, ControlError, Edit, JobSpec, KeptParams, ParamsState,
 };
 use livepeer_edge::events::{Bus, Event, Kind, Subscription, WAITING};
 use livepeer_edge::status::Status;
-use livepeer_gateway::http::io::service_client;
-use livepeer_gateway::http::{ServiceTrust, Url};
-use livepeer_gateway::job::{JobOptions, Recovery};
-use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
-use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::OfferRules;
-use media::{Encoder, Speed, Video};
+use livepeer_gateway::job::JobOptions;
 use resilience::stop::{Stop, Stopper};
 use sandbox::{Handle, Role, Sandbox, Target, Timings};
 use serde_json::{Map, Value, json};
@@ -58,26 +53,11 @@ fn object(value: &Value) -> Map<String, Value> {
 
 /// Starts an agent with these configured parameters. Parameters that are set later are saved in the directory `state`.
 fn start(at: &[&Handle], configured: &Value, state: Option<&Path>) -> Running {
-    let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
-    let discovery = DiscoveryOptions {
-        services: service_client(ServiceTrust::default()).unwrap(),
-        endpoints: Endpoints { orchestrators, ..Endpoints::default() },
-        order: None,
-        state_directory: None,
-        allow_plain_http: false,
-    };
-    let segment = Duration::from_secs(1);
-    let media = media::Options {
-        video: Video { width: 160, height: 120, bitrate: 300_000, segment, ..Video::default() },
-        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-        ..media::Options::default()
-    };
     let kept = KeptParams::open(state, "test", "m", object(configured));
     let (model, params) = ("m".to_owned(), kept.params());
-    let spec = JobSpec::LiveVideo(JobOptions { model, params, ..JobOptions::default() });
-    let network = Network::new(TrustOptions::default(), None, None);
-    let job = JobPlan { spec, discovery, rules: OfferRules::default(), network, kept };
-    let options = Options { media, job, recovery: Recovery::Retry };
+    let mut options = small_plan::options(at);
+    options.job.spec = JobSpec::LiveVideo(JobOptions { model, params, ..JobOptions::default() });
+    options.job.kept = kept;
     let (bus, (sender, changes)) = (Bus::new("test"), mpsc::channel(1));
     let events = bus.subscribe();
     let (stopper, stop) = Stop::new();

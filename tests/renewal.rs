@@ -5,18 +5,13 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod small_plan;
+
 use std::time::{Duration, Instant};
 
-use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
+use livepeer_edge::agent::Agent;
 use livepeer_edge::status::Status;
-use livepeer_gateway::http::io::service_client;
-use livepeer_gateway::http::{ServiceTrust, Url};
-use livepeer_gateway::job::{JobOptions, Recovery};
-use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
-use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::OfferRules;
 use media::io::AccessUnits;
-use media::{self, Encoder, Speed, Video};
 use resilience::stop::{Stop, Stopper};
 use sandbox::{self, Handle, Sandbox};
 use tokio::task::JoinHandle;
@@ -26,33 +21,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
-    let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
-    let discovery = DiscoveryOptions {
-        services: service_client(ServiceTrust::default()).unwrap(),
-        endpoints: Endpoints { orchestrators, ..Endpoints::default() },
-        order: None,
-        state_directory: None,
-        allow_plain_http: false,
-    };
-    let segment = Duration::from_secs(1);
-    let media = media::Options {
-        video: Video { width: 160, height: 120, bitrate: 300_000, segment, ..Video::default() },
-        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-        ..media::Options::default()
-    };
-    let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
-    let network = Network::new(TrustOptions::default(), None, None);
-    let job = JobPlan {
-        spec,
-        discovery,
-        rules: OfferRules::default(),
-        network,
-        kept: KeptParams::default(),
-    };
-    let options = Options { media, job, recovery: Recovery::Retry };
     let units = AccessUnits::new();
     let (stopper, stop) = Stop::new();
-    let agent = Agent::new(options, Status::default(), Vec::new());
+    let agent = Agent::new(small_plan::options(at), Status::default(), Vec::new());
     let agent = agent.with_units(units.clone());
     let running = tokio::spawn(async move { agent.run(stop).await.unwrap() });
     (units, stopper, running)

@@ -7,6 +7,7 @@
 
 #[path = "../src/status/schema.rs"]
 mod schema;
+mod small_plan;
 
 use std::io::Write;
 use std::path::Path;
@@ -14,17 +15,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
+use livepeer_edge::agent::Agent;
 use livepeer_edge::status::{LinkName, LinkState, Status, StatusReport, metrics};
-use livepeer_gateway::http::io::service_client;
-use livepeer_gateway::http::{ServiceTrust, Url};
-use livepeer_gateway::job::{JobOptions, Recovery};
-use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::payment::SessionOptions;
 use livepeer_gateway::payment::io::Signers;
-use livepeer_gateway::session::selection::OfferRules;
 use livepeer_gateway::session::{Network, PaymentSetup};
-use media::{Encoder, Source, Speed, Video};
+use media::Source;
 use resilience::stop::{Stop, Stopper};
 use sandbox::{CallFailure, Endpoint, Failure, Handle, Sandbox, SignerOptions};
 use tokio::task::JoinHandle;
@@ -34,37 +32,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Starts an agent with this source and a job at `at`. The job is paid if `at` has a signer.
 fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
-    let services = service_client(ServiceTrust::default()).unwrap();
+    let mut options = small_plan::options(&[at]);
+    options.media.source = source;
     let payments = at.signer_url().map(|url| {
         let signer = Url::parse_base(&url, 0).unwrap();
-        let signers = Arc::new(Signers::at(services.clone(), signer).unwrap());
-        PaymentSetup { signers, options: SessionOptions::default() }
+        let signers = Signers::at(options.job.discovery.services.clone(), signer).unwrap();
+        PaymentSetup { signers: Arc::new(signers), options: SessionOptions::default() }
     });
-    let orchestrators = vec![Url::parse(&at.url()).unwrap()];
-    let discovery = DiscoveryOptions {
-        services,
-        endpoints: Endpoints { orchestrators, ..Endpoints::default() },
-        order: None,
-        state_directory: None,
-        allow_plain_http: false,
-    };
-    let segment = Duration::from_secs(1);
-    let media = media::Options {
-        source,
-        video: Video { width: 160, height: 120, bitrate: 300_000, segment, ..Video::default() },
-        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-        ..media::Options::default()
-    };
-    let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
-    let network = Network::new(TrustOptions::default(), None, payments);
-    let job = JobPlan {
-        spec,
-        discovery,
-        rules: OfferRules::default(),
-        network,
-        kept: KeptParams::default(),
-    };
-    let options = Options { media, job, recovery: Recovery::Retry };
+    options.job.network = Network::new(TrustOptions::default(), None, payments);
     let (stopper, stop) = Stop::new();
     let status = Status::default();
     let agent = Agent::new(options, status.clone(), Vec::new());
