@@ -13,8 +13,10 @@
 mod peer;
 mod skip;
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use peer::{Body, Peer, Scratch, body, text};
@@ -113,6 +115,7 @@ async fn without_a_fault_every_check_is_ok_and_nothing_is_started_paid_or_writte
         [
             "configuration",
             "agent",
+            "api",
             "clock",
             "memory",
             "kernel",
@@ -325,23 +328,121 @@ async fn a_clock_in_1970_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_running_agent_is_reported() {
+async fn the_agent_that_runs_is_found_by_its_own_configuration_and_has_the_camera() {
     let (scratch, sandbox) = (Scratch::new("check-agent"), free());
-    let url = sandbox.url();
-    let mut agent = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
-    let mut agent = agent
-        .arg("run")
-        .args(SMALL)
-        .args(job(&url, &[]))
-        .env_clear()
-        .env("STATE_DIRECTORY", scratch.join("agent"))
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let (code, found) = check(&scratch, &job(&url, &[])).await;
-    agent.kill().unwrap();
-    let id = agent.id().to_string();
-    agent.wait().unwrap();
+    let (url, port) = (sandbox.url(), free_port());
+    // A source that one program can use at a time, as a camera: it listens on a port.
+    let fragment = format!(
+        "videotestsrc is-live=true ! tee name=t t. ! queue ! videoconvert ! gdppay ! tcpserversink port={port} t. ! queue"
+    );
+    let camera = ["--source.kind", "pipeline", "--source.fragment", &fragment];
+    let arguments = job(&url, &camera);
+    let agent = Agent::start(&scratch, &arguments);
+    let (code, found) = check(&scratch, &arguments).await;
+    assert_eq!((code, found.failed()), (Some(0), Vec::new()), "{:#}", found.0);
+    let (process, what) = (format!("process {}", agent.0.id()), found.of("agent").1);
+    assert!(what.contains(&process), "{what}");
+    assert_eq!(found.of("api"), ("ok", "the running agent answers there", ""));
+    let (verdict, what, _) = found.of("camera");
+    assert!(verdict == "ok" && what.contains(&process) && what.contains("has it"), "{what}");
+
+    // Another configuration has another agent, and the camera is in use.
+    let other = Scratch::new("check-other");
+    let (_, found) = check(&other, &arguments).await;
+    assert_eq!(found.of("agent").1, "none runs with this configuration");
+    assert_eq!(found.failed(), ["camera"], "{:#}", found.0);
+
+    // Without the API, the agent cannot be asked.
+    let (code, found) = check(&scratch, &[&arguments[..], &["--api.listen", "off"]].concat()).await;
     assert_eq!(code, Some(0), "{:#}", found.0);
-    assert!(found.of("agent").1.contains(&id), "{:#}", found.0);
+    assert_eq!((found.of("agent").0, found.of("camera").0), ("warning", "warning"));
+    assert_eq!(found.of("api"), ("ok", "is off", ""));
+
+    drop(agent);
+    let (_, found) = check(&scratch, &arguments).await;
+    assert_eq!(found.of("agent").1, "none runs with this configuration", "its file is left");
+    assert_eq!((found.of("camera").0, found.of("api").0), ("ok", "ok"));
+}
+
+/// An agent that is killed when it is dropped.
+struct Agent(Child);
+
+impl Agent {
+    /// Starts an agent, and waits until its camera gives frames and its API answers.
+    fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        let mut agent = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
+        agent.arg("run").args(SMALL).args(arguments).env_clear();
+        let agent = agent.env("STATE_DIRECTORY", scratch.as_os_str()).stderr(Stdio::piped());
+        let mut child = agent.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let agent = Self(child);
+        let mut missing = vec!["API: http", "started, model"];
+        while !missing.is_empty() {
+            let line = lines.next().expect("the agent runs");
+            missing.retain(|part| !line.contains(part));
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        agent
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn an_api_that_cannot_listen_and_a_token_that_cannot_be_read_are_warnings() {
+    let (scratch, sandbox) = (Scratch::new("check-api"), free());
+    let url = sandbox.url();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, found) = check(&scratch, &job(&url, &["--api.listen", &address])).await;
+    let (verdict, what, advice) = found.of("api");
+    assert_eq!((code, verdict), (Some(0), "warning"), "{what}");
+    assert!(what.starts_with(&format!("api.listen: {address} cannot be listened on: ")), "{what}");
+    assert!(advice.contains("ss -ltnp"), "{advice}");
+    let token = ["--api.listen", "0.0.0.0:0", "--api.token", "file:/no/such/token"];
+    let (code, found) = check(&scratch, &job(&url, &token)).await;
+    let (verdict, what, _) = found.of("api");
+    assert_eq!((code, verdict), (Some(0), "warning"), "{what}");
+    assert!(what.contains("/no/such/token: secret cannot be read: No such file"), "{what}");
+}
+
+#[tokio::test]
+async fn a_microphone_gives_audio_or_is_a_warning() {
+    let (scratch, sandbox) = (Scratch::new("check-microphone"), free());
+    let url = sandbox.url();
+    let (code, found) = check(&scratch, &job(&url, &["--audio.kind", "test"])).await;
+    assert_eq!((code, found.of("microphone").0), (Some(0), "ok"), "{:#}", found.0);
+    let alsa = ["--audio.kind", "alsa", "--audio.device", "hw:99"];
+    let (code, found) = check(&scratch, &job(&url, &alsa)).await;
+    assert_eq!((code, found.of("microphone").0), (Some(0), "warning"), "{:#}", found.0);
+}
+
+#[tokio::test]
+async fn the_directory_of_every_output_and_of_events_is_checked() {
+    let (scratch, sandbox) = (Scratch::new("check-outputs"), free());
+    std::fs::create_dir_all(&*scratch).unwrap();
+    let config = scratch.join("two.toml");
+    let text = "[[output]]\npath = \"/proc/a/one.ts\"\n[[output]]\npath = \"/proc/b/two.mp4\"\nfile-time = \"1h\"\n";
+    std::fs::write(&config, text).unwrap();
+    let url = sandbox.url();
+    let more = ["--config", config.to_str().unwrap(), "--events.file", "/proc/c/events.jsonl"];
+    let (code, found) = check(&scratch, &job(&url, &more)).await;
+    let failed: Vec<&str> = found
+        .0
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["verdict"] == "failed")
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!((code, failed), (Some(1), vec!["/proc/a", "/proc/b", "/proc/c"]), "{:#}", found.0);
 }

@@ -27,8 +27,8 @@ mod refusal;
 mod route;
 mod seat;
 
-pub(crate) use io::kept_address;
 pub use io::{Api, Pictures, Sources};
+pub(crate) use io::{KeptAddress, kept_address, try_to_listen};
 pub use limits::Times;
 pub use listen::Listen;
 pub use route::Which;

@@ -12,16 +12,16 @@ use resilience::secret::io::SecretError;
 
 /// Why there is no connection to the broker. The caller adds the broker's address.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BrokerError {
+pub(crate) enum BrokerError {
     /// The credential cannot be read.
-    #[error("mqtt.credential: {0}")]
-    Credential(SecretError),
+    #[error("mqtt.credential")]
+    Credential(#[source] SecretError),
     /// The credential has no colon.
     #[error("mqtt.credential: the secret is not `user:password`")]
     NoPassword,
     /// The authorities cannot be read.
-    #[error("mqtt.ca-file: {0}")]
-    Authorities(CaFileError),
+    #[error("mqtt.ca-file")]
+    Authorities(#[source] CaFileError),
     /// A topic is not valid.
     #[error("mqtt.prefix: `{0}` is not a topic")]
     Topic(String),

@@ -36,6 +36,7 @@ mod outbox;
 mod session;
 mod topics;
 
+pub(crate) use io::try_broker;
 pub use io::{Mqtt, Sources};
 pub use limits::Times;
 pub use options::{BrokerUrl, Options};

@@ -226,6 +226,19 @@ pub(super) fn connect(topics: &Topics, credential: Option<&Secret>) -> Result<Pa
         topic_name: topics.status.clone(),
         message: Bytes::from_static(OFFLINE.as_bytes()),
     });
+    with_credential(connect, credential)
+}
+
+/// The first packet of a trial, which nobody notices. `number` makes the client's name one of its own.
+pub(super) fn trial(number: u32, credential: Option<&Secret>) -> Result<Packet, BrokerError> {
+    let connect = Connect::new(format!("livepeer-edge-check-{number}").into(), KEEP_ALIVE);
+    with_credential(connect, credential)
+}
+
+fn with_credential(
+    mut connect: Connect,
+    credential: Option<&Secret>,
+) -> Result<Packet, BrokerError> {
     if let Some(credential) = credential {
         let (user, password) =
             credential.expose().split_once(':').ok_or(BrokerError::NoPassword)?;

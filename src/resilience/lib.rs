@@ -17,9 +17,9 @@ pub mod state_file;
 pub mod stop;
 pub mod utc;
 
-/// A sleep that may last forever, and tasks that end with their owner.
+/// A sleep that may last forever, tasks that end with their owner, and parts that follow their options.
 pub mod wait {
     mod io;
 
-    pub use io::{AbortOnDrop, sleep_until};
+    pub use io::{AbortOnDrop, sleep_until, with_options};
 }

@@ -9,6 +9,7 @@
 )]
 
 mod broker;
+mod check;
 mod commands;
 #[path = "../edge/mod.rs"]
 mod edge;

@@ -2,29 +2,20 @@
 //!
 //! Does not: test every certificate; `tests/connect.rs` does.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::KeyPair;
 use resilience::fingerprint::Fingerprint;
 use rustls::pki_types::CertificateDer;
 
 use super::{edge, url};
 use crate::broker::Broker;
-use crate::peers::{closing, plain_http, self_signed, signed};
+use crate::peers::{closing, pem, plain_http, self_signed, signed};
 use crate::scratch::Scratch;
 
 /// The password file of a broker, with one user. `mosquitto_passwd` made the hash from the password `secret`.
-const USERS: (&str, &str) = (
+pub(crate) const USERS: (&str, &str) = (
     "users",
     "door:$7$101$zSJ0NybjySSo+YYL$orJsRXi7iIEvZNMuWnAm6j4DhB0hIDdSPXftwtJ7CrI2bNYvrLDeG6+uRyL207dHAoP8rAlVg7ln6N8iMBNogg==\n",
 );
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
 
 /// Starts a broker with TLS on its second port.
 fn with_tls(certificate: &CertificateDer<'_>, key: &KeyPair) -> Broker {

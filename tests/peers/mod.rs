@@ -74,6 +74,14 @@ pub(crate) fn signed() -> (String, CertificateDer<'static>, KeyPair) {
     (authority.pem(), certificate, key)
 }
 
+/// DER as PEM, in lines, which OpenSSL needs.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
 /// A certificate authority that is unknown unless a test installs it.
 pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
@@ -92,8 +100,7 @@ impl Authority {
 
     /// The certificate of the authority as PEM.
     pub(crate) fn pem(&self) -> String {
-        let body = STANDARD.encode(&self.certificate);
-        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+        pem("CERTIFICATE", &self.certificate)
     }
 
     /// A certificate for these names and addresses, valid since an hour ago, and its key.

@@ -38,12 +38,13 @@ use livepeer_gateway::budget::io::Purse;
 use media::io::AccessUnits;
 pub use pictures::Pictures;
 use place::AddressFile;
-pub(crate) use place::kept_address;
+pub(crate) use place::{KeptAddress, kept_address};
 use resilience::backoff::{Backoff, jitter};
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
 use resilience::secret::Secret;
 use resilience::secret::io::{SecretError, read};
+use resilience::wait::with_options;
 
 /// What the API shows of the agent.
 #[derive(Clone)]
@@ -73,13 +74,13 @@ pub struct Api {
 
 /// Why the API does not listen.
 #[derive(Debug, thiserror::Error)]
-enum ListenError {
+pub(crate) enum ListenError {
     /// The address cannot be listened on.
     #[error("api.listen: {0} cannot be listened on")]
     Address(Listen, #[source] std::io::Error),
     /// The token cannot be read.
-    #[error("api.token: {0}")]
-    Token(SecretError),
+    #[error("api.token")]
+    Token(#[source] SecretError),
     /// The token is too short.
     #[error("api.token: the token has less than {TOKEN_BYTES} bytes: make a longer one")]
     ShortToken,
@@ -98,24 +99,14 @@ impl Api {
     }
 
     /// Serves until the future is dropped.
-    pub async fn run(mut self) -> Infallible {
+    pub async fn run(self) -> Infallible {
         let (sources, times) = (&self.sources, self.times);
-        loop {
-            let options = self.options.borrow_and_update().clone();
-            let mut changed = self.options.clone();
-            tokio::select! {
-                never = serve(&options, sources, times) => match never {},
-                // Without a sender, the options never change again.
-                changed = changed.changed() => if changed.is_err() {
-                    match serve(&options, sources, times).await {}
-                },
-            }
-        }
+        with_options(self.options, |options| serve(options, sources, times)).await
     }
 }
 
 /// Tries to listen until that succeeds, then serves.
-async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible {
+async fn serve(options: Options, sources: &Sources, times: Times) -> Infallible {
     if options.listen == Listen::Off {
         return pending().await;
     }
@@ -123,7 +114,7 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     let mut failing =
         ThrottledLog::new(module_path!(), "the API listens again").without_reminders();
     let (listener, gate) = loop {
-        match open(options).await {
+        match open(&options).await {
             Ok(opened) => break opened,
             Err(error) => {
                 let what = format!("{}; the agent runs without the API meanwhile", chain(&error));
@@ -134,8 +125,8 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     };
     failing.on_success(Instant::now());
     let address = listener.address();
-    log::info!("API: {address}");
     let _announced = Announced::new(sources, &address);
+    log::info!("API: {address}");
     let shared = Arc::new(SharedParts::new(gate, sources, times));
     accept(listener, &shared).await
 }
@@ -168,6 +159,12 @@ async fn open(options: &Options) -> Result<(Listener, Gate), ListenError> {
     let listener = Listener::open(&options.listen).await;
     let listener = listener.map_err(|error| ListenError::Address(options.listen.clone(), error))?;
     Ok((listener, Gate::new(place::host_name().as_deref(), token)))
+}
+
+/// Listens as the options want it, for a moment; returns the address. An address that the running agent has cannot be
+/// listened on.
+pub(crate) async fn try_to_listen(options: &Options) -> Result<String, ListenError> {
+    open(options).await.map(|(listener, _)| listener.address())
 }
 
 fn token(token: Secret) -> Result<Secret, ListenError> {

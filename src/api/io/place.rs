@@ -41,9 +41,18 @@ impl Drop for AddressFile {
     }
 }
 
+/// Where the API of an agent was when the agent wrote its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptAddress {
+    /// A URL, or `unix:` and a path.
+    pub(crate) address: String,
+    /// The agent's process.
+    pub(crate) process: Option<u32>,
+}
+
 /// The address in the file that an agent wrote into this directory; `None` if there is none. The error is the path of a
 /// file that may not be read.
-pub(crate) fn kept_address(directory: &Path) -> Result<Option<String>, PathBuf> {
+pub(crate) fn kept_address(directory: &Path) -> Result<Option<KeptAddress>, PathBuf> {
     let path = directory.join(FILE);
     let text = match File::open(&path).map(|file| file.take(FILE_BYTES)) {
         Ok(mut file) => {
@@ -54,7 +63,11 @@ pub(crate) fn kept_address(directory: &Path) -> Result<Option<String>, PathBuf> 
         Err(error) => Err(error),
     };
     let value = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    Ok(value.and_then(|value| value.get("address")?.as_str().map(str::to_owned)))
+    Ok(value.and_then(|value| {
+        let address = value.get("address")?.as_str()?.to_owned();
+        let process = value.get("process").and_then(Value::as_u64);
+        Some(KeptAddress { address, process: process.and_then(|id| id.try_into().ok()) })
+    }))
 }
 
 fn file(directory: &Path) -> StateFile {

@@ -1,11 +1,13 @@
-//! Judges the trials of camera and encoder.
+//! Judges the trials of camera, encoder and microphone.
 //!
-//! An agent that runs already holds its camera: a camera that cannot be opened meanwhile is not a failure.
+//! The agent that runs with this configuration holds its devices: one that cannot be opened meanwhile is not a failure.
 //!
 //! Does not: open devices; `io::device` does.
 
+use std::fmt::Display;
 use std::time::Duration;
 
+use super::agent::Holder;
 use super::finding::Finding;
 use media::devices::{EncoderFound, EncoderVerdict};
 use media::encoder::Kind;
@@ -37,29 +39,47 @@ pub(super) enum CameraTrial {
 }
 
 /// The finding about the source, of which `fps` frames/s are wanted.
-pub(super) fn camera(source: &Source, trial: &CameraTrial, fps: u32, has_agent: bool) -> Finding {
+pub(super) fn camera(source: &Source, trial: &CameraTrial, fps: u32, holder: &Holder) -> Finding {
     let finding = match trial {
         CameraTrial::Pipe => Finding::ok("camera", "a named pipe is not read by a check"),
         CameraTrial::Came(frames) => came(*frames, fps),
-        CameraTrial::Failed(error) if has_agent && may_be_held(source, error) => Finding::ok(
-            "camera",
-            format!("not tried, because the agent that runs may hold it: {error}"),
-        ),
-        CameraTrial::Late(time) if has_agent && is_local(source) => Finding::ok(
-            "camera",
-            format!(
-                "the agent that runs may hold it; it did not answer within {} s",
-                time.as_secs()
-            ),
-        ),
-        CameraTrial::Failed(error) => Finding::failed("camera", error.to_string(), advice(source)),
-        CameraTrial::Late(time) => Finding::failed(
-            "camera",
-            format!("it did not answer within {} s", time.as_secs()),
-            "unplug it and plug it in again, or restart this computer",
-        ),
+        CameraTrial::Failed(error) => {
+            let held = may_be_held(source, error).then(|| held("camera", holder, error)).flatten();
+            held.unwrap_or_else(|| Finding::failed("camera", error.to_string(), advice(source)))
+        }
+        CameraTrial::Late(time) => {
+            let what = format!("it did not answer within {} s", time.as_secs());
+            let held = is_local(source).then(|| held("camera", holder, &what)).flatten();
+            let advice = "unplug it and plug it in again, or restart this computer";
+            held.unwrap_or_else(|| Finding::failed("camera", what, advice))
+        }
     };
     finding.about(name(source))
+}
+
+/// The finding about the microphone. Without one, a job has no audio, but runs.
+pub(super) fn microphone(tried: Result<(), MediaError>, holder: &Holder) -> Finding {
+    let advice = "`livepeer-edge devices` lists the microphones; audio.device names one";
+    match tried {
+        Ok(()) => Finding::ok("microphone", "audio comes"),
+        Err(error) => held("microphone", holder, &error)
+            .unwrap_or_else(|| Finding::warning("microphone", error.to_string(), advice)),
+    }
+}
+
+/// The finding about a device that an agent has, or may have; `None` if no agent has it.
+fn held(id: &'static str, holder: &Holder, why: &dyn Display) -> Option<Finding> {
+    match holder {
+        Holder::Agent(agent) => {
+            Some(Finding::ok(id, format!("{agent} has it, so it was not tried: {why}")))
+        }
+        Holder::Unknown => Some(Finding::warning(
+            id,
+            format!("it was not tried: {why}; perhaps an agent has it"),
+            "stop the agent, or run the check as its user or root",
+        )),
+        Holder::Other => None,
+    }
 }
 
 fn came(frames: TrialFrames, fps: u32) -> Finding {
@@ -99,11 +119,15 @@ fn may_be_held(source: &Source, error: &MediaError) -> bool {
         )
 }
 
-/// Whether the source is a device that one program can use at a time.
+/// Whether the source is a device that one program can use at a time, or may be one.
 fn is_local(source: &Source) -> bool {
     matches!(
         source,
-        Source::Auto | Source::V4l2 { .. } | Source::Libcamera { .. } | Source::NvArgus { .. }
+        Source::Auto
+            | Source::V4l2 { .. }
+            | Source::Libcamera { .. }
+            | Source::NvArgus { .. }
+            | Source::Pipeline { .. }
     )
 }
 
@@ -169,10 +193,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(trial: &CameraTrial, has_agent: bool, verdict: Verdict, what: &str) {
-        let finding = camera(&usb(), trial, 24, has_agent);
+    fn check(trial: &CameraTrial, holder: &Holder, verdict: Verdict, what: &str) {
+        let finding = camera(&usb(), trial, 24, holder);
         assert_eq!((finding.verdict, finding.what.as_str()), (verdict, what));
         assert_eq!(finding.advice.is_empty(), verdict == Verdict::Ok, "{}", finding.advice);
+    }
+
+    fn agent() -> Holder {
+        Holder::Agent("the running agent, process 7,".to_owned())
     }
 
     fn frames(count: u64, encodes: bool) -> CameraTrial {
@@ -182,34 +210,44 @@ mod tests {
     #[test]
     fn frames_are_counted_and_few_are_a_warning() {
         let ok = "72 frames came, 24.0 a second; its H.264 passes through";
-        check(&frames(72, false), false, Verdict::Ok, ok);
+        check(&frames(72, false), &Holder::Other, Verdict::Ok, ok);
         let slow = "15 frames came, 5.0 a second; encoded here; 24 are wanted";
-        check(&frames(15, true), false, Verdict::Warning, slow);
-        check(&frames(0, true), false, Verdict::Failed, "it opens, but no frame comes");
+        check(&frames(15, true), &Holder::Other, Verdict::Warning, slow);
+        check(&frames(0, true), &Holder::Other, Verdict::Failed, "it opens, but no frame comes");
         let time = Duration::from_secs(3);
         let masked = CameraTrial::Came(TrialFrames { count: 72, time, encodes: true, masks: 2 });
         let text = "72 frames came, 24.0 a second; masked (source.masks) and encoded here";
-        check(&masked, false, Verdict::Ok, text);
+        check(&masked, &Holder::Other, Verdict::Ok, text);
     }
 
     #[test]
     fn a_camera_that_the_agent_holds_is_not_a_failure() {
         let busy = CameraTrial::Failed(MediaError::Busy("/dev/video0".into()));
         let text = "the camera /dev/video0 is in use by another program";
-        check(&busy, false, Verdict::Failed, text);
-        let held = format!("not tried, because the agent that runs may hold it: {text}");
-        check(&busy, true, Verdict::Ok, &held);
+        check(&busy, &Holder::Other, Verdict::Failed, text);
+        let held = format!("the running agent, process 7, has it, so it was not tried: {text}");
+        check(&busy, &agent(), Verdict::Ok, &held);
+        let unknown = format!("it was not tried: {text}; perhaps an agent has it");
+        check(&busy, &Holder::Unknown, Verdict::Warning, &unknown);
         let gone = CameraTrial::Failed(MediaError::NoSuchDevice("/dev/video0".into()));
         let text = "no camera at /dev/video0: is it plugged in?";
-        check(&gone, true, Verdict::Failed, text);
+        check(&gone, &agent(), Verdict::Failed, text);
+    }
+
+    #[test]
+    fn a_microphone_that_does_not_work_is_a_warning_unless_the_agent_has_it() {
+        let lost = || Err(MediaError::Stalled(Duration::from_secs(3)));
+        assert_eq!(microphone(Ok(()), &Holder::Other).verdict, Verdict::Ok);
+        assert_eq!(microphone(lost(), &Holder::Other).verdict, Verdict::Warning);
+        assert_eq!(microphone(lost(), &agent()).verdict, Verdict::Ok);
     }
 
     #[test]
     fn a_camera_that_does_not_answer_has_failed_unless_the_agent_holds_it() {
         let late = CameraTrial::Late(Duration::from_secs(40));
-        check(&late, false, Verdict::Failed, "it did not answer within 40 s");
-        let held = "the agent that runs may hold it; it did not answer within 40 s";
-        check(&late, true, Verdict::Ok, held);
+        check(&late, &Holder::Other, Verdict::Failed, "it did not answer within 40 s");
+        let held = "the running agent, process 7, has it, so it was not tried: it did not answer within 40 s";
+        check(&late, &agent(), Verdict::Ok, held);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Judges facts about this computer: the clock, memory, the kernel's settings, disks, and agents that run.
+//! Judges facts about this computer: the clock, memory, the kernel's settings, and disks.
 //!
 //! Does not: collect the facts; `io::machine` does.
 
@@ -22,8 +22,6 @@ pub(super) const SETTINGS: [(&str, &str); 3] = [
 /// Facts about this computer.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
-    /// The processes of agents that run already.
-    pub(super) agents: Vec<u32>,
     pub(super) clock: Option<ClockState>,
     /// What the schedule of jobs says now, with the local time; `None` without one.
     pub(super) schedule: Option<String>,
@@ -51,26 +49,10 @@ pub(super) struct Directory {
 
 /// The findings about this computer.
 pub(super) fn all(machine: &Machine) -> Vec<Finding> {
-    let mut findings = vec![
-        agents(&machine.agents),
-        clock(machine.clock),
-        memory(machine.memory),
-        kernel(machine),
-    ];
+    let mut findings = vec![clock(machine.clock), memory(machine.memory), kernel(machine)];
     findings.extend(machine.schedule.iter().map(|text| Finding::ok("schedule", text)));
     findings.extend(machine.directories.iter().map(directory));
     findings
-}
-
-fn agents(agents: &[u32]) -> Finding {
-    let list: Vec<String> = agents.iter().map(ToString::to_string).collect();
-    Finding::ok(
-        "agent",
-        match list.is_empty() {
-            true => "none runs now".to_owned(),
-            false => format!("one runs now (process {})", list.join(", ")),
-        },
-    )
 }
 
 fn clock(state: Option<ClockState>) -> Finding {
@@ -174,7 +156,6 @@ mod tests {
 
     fn machine() -> Machine {
         Machine {
-            agents: Vec::new(),
             clock: Some(ClockState::Synchronised),
             schedule: None,
             memory: Some(1 << 30),
@@ -250,11 +231,5 @@ mod tests {
         let finding = of(Some(read_only), Some(5_400_000_000), None);
         check(&finding, Verdict::Failed, &format!("no file can be made there: {read_only}"));
         assert!(finding.advice.contains("store.directory"), "{}", finding.advice);
-    }
-
-    #[test]
-    fn agents_that_run_are_named() {
-        check(&agents(&[]), Verdict::Ok, "none runs now");
-        check(&agents(&[7, 9]), Verdict::Ok, "one runs now (process 7, 9)");
     }
 }

@@ -13,6 +13,7 @@ mod budget;
 mod http;
 mod job;
 mod params;
+mod running;
 mod screen;
 mod snapshot;
 mod status;
@@ -20,6 +21,7 @@ mod status;
 use budget::budget;
 use job::job;
 use params::params;
+pub(super) use running::{RunningAgent, running};
 use snapshot::snapshot;
 use status::status;
 
@@ -30,7 +32,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Error, Question, Settings};
-use crate::api::{Listen, kept_address};
+use crate::api::{KeptAddress, Listen, kept_address};
 use crate::config::Config;
 use http::{Answer, Place, Request};
 use resilience::secret::Secret;
@@ -72,8 +74,8 @@ pub enum RemoteError {
         message: String,
     },
     /// The token cannot be read.
-    #[error("api.token: {0}")]
-    Token(SecretError),
+    #[error("api.token")]
+    Token(#[source] SecretError),
     /// The parameters are not a JSON object.
     #[error("the parameters are not a JSON object, such as '{{\"prompt\": \"a forest\"}}'")]
     NotAnObject,
@@ -118,8 +120,13 @@ struct Agent {
 impl Agent {
     /// Finds the agent of this configuration.
     fn find(config: &Config, settings: &Settings) -> Result<Self, RemoteError> {
-        let address = address(config, settings.file.as_deref())?;
-        let place = Place::parse(&address).ok_or(RemoteError::Foreign(address))?;
+        Self::at(&address(config, settings.file.as_deref())?.address, config)
+    }
+
+    /// The agent at this address.
+    fn at(address: &str, config: &Config) -> Result<Self, RemoteError> {
+        let foreign = || RemoteError::Foreign(address.to_owned());
+        let place = Place::parse(address).ok_or_else(foreign)?;
         let token = config.api.token.as_ref().map(read).transpose().map_err(RemoteError::Token)?;
         Ok(Self { place, token })
     }
@@ -145,24 +152,58 @@ impl Agent {
     }
 }
 
-fn address(config: &Config, file: Option<&Path>) -> Result<String, RemoteError> {
-    match &config.api.listen {
+/// Where an agent of a configuration should be.
+struct Found {
+    address: String,
+    /// How the address was found.
+    how: How,
+    process: Option<u32>,
+}
+
+/// How the address of an agent was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// An agent of this configuration wrote it.
+    Kept,
+    /// The configuration names it.
+    Configured,
+    /// It is the usual one.
+    Guessed,
+}
+
+fn address(config: &Config, file: Option<&Path>) -> Result<Found, RemoteError> {
+    let kept = match kept(config, file) {
+        Ok(Some(KeptAddress { address, process })) => {
+            Ok(Found { address, how: How::Kept, process })
+        }
+        Ok(None) => Ok(Found { address: FIRST.to_owned(), how: How::Guessed, process: None }),
+        Err(path) => Err(RemoteError::Denied(path)),
+    };
+    let configured = match &config.api.listen {
         Listen::Off => return Err(RemoteError::Off),
-        Listen::Address(address) if address.port() != 0 => return Ok(format!("http://{address}")),
-        Listen::Socket(path) => return Ok(format!("unix:{}", path.display())),
-        Listen::Address(_) | Listen::FreePort => {}
+        Listen::Address(address) if address.port() != 0 => format!("http://{address}"),
+        Listen::Socket(path) => format!("unix:{}", path.display()),
+        Listen::Address(_) | Listen::FreePort => return kept,
+    };
+    match kept {
+        Ok(kept) if kept.address == configured => Ok(kept),
+        Ok(_) | Err(_) => Ok(Found { address: configured, how: How::Configured, process: None }),
     }
+}
+
+/// The address that the agent of this configuration wrote. The error is the path of a file that may not be read.
+fn kept(config: &Config, file: Option<&Path>) -> Result<Option<KeptAddress>, PathBuf> {
     let own = config.state_directory.clone();
     let of_service = SERVICE_DIRECTORIES.map(|directory| Path::new(directory).join(service(file)));
     let mut denied = None;
     for directory in own.into_iter().chain(of_service) {
         match kept_address(&directory) {
-            Ok(Some(address)) => return Ok(address),
+            Ok(Some(address)) => return Ok(Some(address)),
             Ok(None) => {}
             Err(path) => denied = denied.or(Some(path)),
         }
     }
-    denied.map_or_else(|| Ok(FIRST.to_owned()), |path| Err(RemoteError::Denied(path)))
+    denied.map_or(Ok(None), Err)
 }
 
 /// The state directory of the service that has this configuration.

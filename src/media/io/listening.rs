@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::io::access_units::AccessUnits;
 use crate::io::bounded::within;
+use crate::io::diagnosis::init;
 use crate::io::microphone::{OpenMicrophone, clock};
 use crate::io::running::{End, Ending};
 use crate::stall::StallJudgement;
@@ -34,6 +35,11 @@ use resilience::fault::Fault;
 
 /// The time limit for opening a microphone. It is short, because a sound server answers at once or not at all.
 const MICROPHONE_TIME: Duration = Duration::from_secs(2);
+
+/// A trial waits this long for audio. A sound server gives some within 0.2 s.
+const SOUND_TIME: Duration = Duration::from_secs(3);
+/// The pause between two looks of a trial.
+const SOUND_TURN: Duration = Duration::from_millis(20);
 
 /// The first pause before opening again: a microphone that is plugged in again is usable after about a second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -196,13 +202,34 @@ impl MicrophoneKeeper {
     }
 }
 
+/// Opens the microphone, waits until audio comes, and closes it. Blocks for at most [`MICROPHONE_TIME`] and
+/// [`SOUND_TIME`].
+pub fn try_microphone(audio: &Audio) -> Result<(), MediaError> {
+    init()?;
+    let microphone = opened(audio)?;
+    microphone.play(Some(gst::SystemClock::obtain().time()));
+    let until = Instant::now() + SOUND_TIME;
+    while Instant::now() < until {
+        match microphone.ending().known() {
+            _ if microphone.has_sound() => return Ok(()),
+            Some(End::Failed(error)) => return Err(error),
+            Some(End::EndOfStream) => return Err(MediaError::StreamEnded),
+            None => thread::sleep(SOUND_TURN),
+        }
+    }
+    Err(MediaError::Stalled(SOUND_TIME))
+}
+
 fn hearing(audio: &Audio, units: &AccessUnits) -> Result<OpenMicrophone, MediaError> {
-    let asked = audio.clone();
-    let hearing =
-        within(&format!("{audio:?}"), MICROPHONE_TIME, move || OpenMicrophone::open(&asked))
-            .unwrap_or(Err(MediaError::NotOpened("microphone", MICROPHONE_TIME)))?;
+    let hearing = opened(audio)?;
     hearing.attach(units)?;
     Ok(hearing)
+}
+
+fn opened(audio: &Audio) -> Result<OpenMicrophone, MediaError> {
+    let asked = audio.clone();
+    within(&format!("{audio:?}"), MICROPHONE_TIME, move || OpenMicrophone::open(&asked))
+        .unwrap_or(Err(MediaError::NotOpened("microphone", MICROPHONE_TIME)))
 }
 
 /// Runs `work` on a new thread, because the runtime has few threads. False if the thread cannot be started.

@@ -105,6 +105,11 @@ impl OpenMicrophone {
         Limits::new(RATE).judge(FrameTimes { played, last_in: last, last_out: last, interval }, now)
     }
 
+    /// Whether audio has come.
+    pub(super) fn has_sound(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// How long the microphone has been open.
     pub(super) fn worked(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.opened)

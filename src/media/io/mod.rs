@@ -41,6 +41,7 @@ mod zone;
 pub use access_units::{AccessUnits, Counts, Flow, SegmentPieces, WatchedUnit, Watching};
 pub use capture::Capture;
 pub use devices::{devices, try_encoder, v4l2_cameras};
+pub use listening::try_microphone;
 pub use playback::Output;
 pub use running::End;
 pub use snapshot::{SnapshotUnit, snapshot};

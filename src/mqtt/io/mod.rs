@@ -5,6 +5,7 @@
 mod connection;
 mod picturing;
 mod steering;
+mod trial;
 mod wire;
 
 use std::convert::Infallible;
@@ -29,7 +30,9 @@ use livepeer_gateway::http::{WallClock, Zone};
 use resilience::backoff::{Backoff, jitter};
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
+use resilience::secret::Secret;
 use resilience::secret::io::read;
+pub(crate) use trial::try_broker;
 
 /// What is published of the agent, and what steers it.
 #[derive(Debug, Clone)]
@@ -163,32 +166,48 @@ impl Client<'_> {
         kept: &mut Option<Connector>,
     ) -> Result<Connection<'_>, BrokerError> {
         let topics = Topics::new(self.options, &self.sources.status.identity().instance)?;
-        let credential = self.options.credential.as_ref().map(read).transpose();
-        let credential = credential.map_err(BrokerError::Credential)?;
-        let connector = match kept.take() {
-            Some(connector) => connector,
-            None => {
-                let (trust, clock) = (self.options.trust(broker), Arc::clone(&self.sources.clock));
-                service_connector(trust, clock).map_err(BrokerError::Authorities)?
-            }
-        };
-        let connector = kept.insert(connector);
-        let stream = connector.connect(&broker.0, Alpn::Nothing).await?;
-        self.judge(broker, &stream)?;
+        let (stream, credential) =
+            open_stream(self.options, &self.sources.clock, broker, kept).await?;
         Connection::new(stream, *self, topics, credential.as_ref())
     }
+}
 
-    /// Refuses a connection without TLS to the Internet, before anything is sent on it.
-    fn judge(&self, broker: &BrokerUrl, stream: &MaybeTlsStream) -> Result<(), BrokerError> {
-        if broker.has_tls() || stream.zone() != Zone::Public {
-            return Ok(());
+/// A stream to the broker, and the credential for it.
+async fn open_stream(
+    options: &Options,
+    clock: &Arc<WallClock>,
+    broker: &BrokerUrl,
+    kept: &mut Option<Connector>,
+) -> Result<(MaybeTlsStream, Option<Secret>), BrokerError> {
+    let credential = options.credential.as_ref().map(read).transpose();
+    let credential = credential.map_err(BrokerError::Credential)?;
+    let connector = match kept.take() {
+        Some(connector) => connector,
+        None => {
+            let (trust, clock) = (options.trust(broker), Arc::clone(clock));
+            service_connector(trust, clock).map_err(BrokerError::Authorities)?
         }
-        if !self.options.allow_plain {
-            return Err(BrokerError::Public);
-        }
-        log::warn!(
-            "{broker} is on the Internet, and the connection has no TLS: everyone on the path can read the password, watch and send commands"
-        );
-        Ok(())
+    };
+    let connector = kept.insert(connector);
+    let stream = connector.connect(&broker.0, Alpn::Nothing).await?;
+    judge(options, broker, &stream)?;
+    Ok((stream, credential))
+}
+
+/// Refuses a connection without TLS to the Internet, before anything is sent on it.
+fn judge(
+    options: &Options,
+    broker: &BrokerUrl,
+    stream: &MaybeTlsStream,
+) -> Result<(), BrokerError> {
+    if broker.has_tls() || stream.zone() != Zone::Public {
+        return Ok(());
     }
+    if !options.allow_plain {
+        return Err(BrokerError::Public);
+    }
+    log::warn!(
+        "{broker} is on the Internet, and the connection has no TLS: everyone on the path can read the password, watch and send commands"
+    );
+    Ok(())
 }

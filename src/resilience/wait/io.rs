@@ -1,12 +1,15 @@
-//! Helpers for async code: a sleep that may last forever, and a task that ends with its owner.
+//! Helpers for async code: a sleep that may last forever, a task that ends with its owner, and a part that follows its
+//! options.
 //!
 //! Does not: retry or back off; see [`crate::backoff`].
 
+use std::convert::Infallible;
 use std::future::{Future, pending};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Sleeps until `time`; without a time, never returns. Cancel safe.
@@ -14,6 +17,24 @@ pub async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => pending().await,
+    }
+}
+
+/// Runs `part` with the present options, and ends and begins it again after each change of them.
+pub async fn with_options<O: Clone, F: Future<Output = Infallible>>(
+    mut options: watch::Receiver<O>,
+    part: impl Fn(O) -> F,
+) -> Infallible {
+    loop {
+        let present = options.borrow_and_update().clone();
+        let mut running = pin!(part(present));
+        tokio::select! {
+            never = &mut running => match never {},
+            // Without a sender, the options never change again.
+            changed = options.changed() => if changed.is_err() {
+                match running.await {}
+            },
+        }
     }
 }
 
@@ -46,7 +67,7 @@ impl<T> Drop for AbortOnDrop<T> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::sync::oneshot;
+    use tokio::sync::{mpsc, oneshot};
     use tokio::time::timeout;
 
     use super::*;
@@ -55,6 +76,28 @@ mod tests {
     async fn a_past_time_returns_at_once_and_no_time_never_returns() {
         sleep_until(Some(Instant::now())).await;
         assert!(timeout(Duration::from_millis(20), sleep_until(None)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_part_begins_again_after_each_change_and_goes_on_without_a_sender() {
+        let (change, options) = watch::channel(1);
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let part = |option: i32| {
+            let _ = begun.send(option);
+            pending()
+        };
+        let run = with_options(options, part);
+        let watch = async {
+            assert_eq!(begins.recv().await, Some(1));
+            change.send(2).unwrap();
+            assert_eq!(begins.recv().await, Some(2));
+            drop(change);
+            assert!(timeout(Duration::from_millis(20), begins.recv()).await.is_err());
+        };
+        tokio::select! {
+            never = run => match never {},
+            () = watch => {}
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
-//! Tries the encoder, then the source: opens it as a job would, and counts frames for a moment.
+//! Tries the encoder, then the source and the microphone: opens them as a job would, and counts frames for a moment.
 //!
-//! Does not: keep results of trials, store input, or open microphones.
+//! Does not: keep results of trials, or store input.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::check::device::{CameraTrial, TrialFrames, camera, encoder};
+use crate::cli::check::agent::AgentFound;
+use crate::cli::check::device::{CameraTrial, TrialFrames, camera, encoder, microphone};
 use crate::cli::check::finding::Finding;
 use crate::config::Config;
-use media::io::{AccessUnits, Capture, End, try_encoder};
-use media::{MediaError, Options, Source};
+use media::io::{AccessUnits, Capture, End, try_encoder, try_microphone};
+use media::{Audio, MediaError, Microphone, Options, Source};
 
 /// Frames are counted for this long.
 const COUNTED: Duration = Duration::from_secs(3);
@@ -22,8 +23,8 @@ const ENCODER_TIME: Duration = Duration::from_secs(30);
 /// The time limit for opening the source and counting its frames. A network camera is measured for 10 s first.
 const CAMERA_TIME: Duration = Duration::from_secs(40);
 
-/// The findings about encoder and source; `has_agent` says whether an agent runs already.
-pub(in crate::cli::check) async fn check(config: &Config, has_agent: bool) -> Vec<Finding> {
+/// The findings about encoder, source and microphone. The running `agent` may hold the devices.
+pub(in crate::cli::check) async fn check(config: &Config, agent: &AgentFound) -> Vec<Finding> {
     let options =
         Options { audio: None, store: None, state_directory: None, ..config.media.clone() };
     let tried = options.clone();
@@ -37,7 +38,19 @@ pub(in crate::cli::check) async fn check(config: &Config, has_agent: bool) -> Ve
             Err(_) => CameraTrial::Late(CAMERA_TIME),
         },
     };
-    vec![encoder, camera(&options.source, &trial, options.video.fps, has_agent)]
+    let holder = agent.holder_of_camera();
+    let mut findings = vec![encoder, camera(&options.source, &trial, options.video.fps, &holder)];
+    if let Some(audio) = config.media.audio.clone().filter(is_microphone) {
+        let tried = spawn_blocking(move || try_microphone(&audio)).await;
+        let tried = tried.unwrap_or_else(|_| Err(MediaError::Thread("microphone".to_owned())));
+        findings.push(microphone(tried, &agent.holder()));
+    }
+    findings
+}
+
+/// Whether the audio comes from a device. That of a file comes with its pictures.
+fn is_microphone(audio: &Audio) -> bool {
+    audio.microphone != Microphone::File
 }
 
 fn is_pipe(source: &Source) -> bool {

@@ -19,13 +19,11 @@ use media::io::free_bytes;
 
 /// The time limit for each fact that may hang: a program that knows the clock, or a network disk.
 const TIME: Duration = Duration::from_secs(5);
-/// The commands that hold a camera while they run.
-const HOLDS: [&[u8]; 2] = [b"run", b"demo"];
 /// The program's name.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
-/// The facts; `agents` are the processes of agents that run.
-pub(in crate::cli::check) async fn facts(config: &Config, agents: Vec<u32>) -> Machine {
+/// The facts.
+pub(in crate::cli::check) async fn facts(config: &Config) -> Machine {
     let clock = timeout(TIME, spawn_blocking(|| read_clock().state()));
     let wanted = directories(config);
     let disks =
@@ -36,7 +34,6 @@ pub(in crate::cli::check) async fn facts(config: &Config, agents: Vec<u32>) -> M
         directories.extend(disk.await.ok().and_then(Result::ok));
     }
     Machine {
-        agents,
         clock: clock.await.ok().and_then(Result::ok),
         schedule: config.wanted.schedule.as_ref().map(Schedule::describe_now),
         memory: fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)),
@@ -44,24 +41,6 @@ pub(in crate::cli::check) async fn facts(config: &Config, agents: Vec<u32>) -> M
         congestion_controls: setting("net.ipv4.tcp_available_congestion_control"),
         directories,
     }
-}
-
-/// The processes that run an agent on this computer, apart from this one.
-pub(in crate::cli::check) fn agents() -> Vec<u32> {
-    let own = std::process::id();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut agents: Vec<u32> = ids.filter(|id| *id != own && is_agent(*id)).collect();
-    agents.sort_unstable();
-    agents
-}
-
-fn is_agent(process: u32) -> bool {
-    let Ok(line) = fs::read(format!("/proc/{process}/cmdline")) else { return false };
-    let mut words = line.split(|byte| *byte == 0);
-    let program = words.next().unwrap_or_default().rsplit(|byte| *byte == b'/').next();
-    program == Some(PROGRAM.as_bytes())
-        && words.next().is_some_and(|command| HOLDS.contains(&command))
 }
 
 /// A value below /proc/sys.
@@ -98,15 +77,27 @@ fn directories(config: &Config) -> Vec<Wanted> {
             Target::Numbered(files) => (&files.path, files.max_bytes),
             Target::Stdout | Target::Udp(_) | Target::Stream(_) => continue,
         };
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let path = folder.unwrap_or(Path::new(".")).to_owned();
-        wanted.push(Wanted { key: "output.path", path, limit, is_made: false });
+        wanted.push(Wanted { key: "output.path", path: folder(file), limit, is_made: false });
+    }
+    if let Some(file) = &config.events.file {
+        wanted.push(Wanted {
+            key: "events.file",
+            path: folder(&file.path),
+            limit: None,
+            is_made: false,
+        });
     }
     if let Some(store) = &config.media.store {
         let (path, limit) = (store.directory.clone(), Some(store.bytes));
         wanted.push(Wanted { key: "store.directory", path, limit, is_made: true });
     }
     wanted
+}
+
+/// The directory of a file.
+fn folder(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
 }
 
 impl Wanted {
@@ -157,11 +148,5 @@ mod tests {
         };
         assert_eq!(look(true).refused, None);
         assert!(look(false).refused.is_some_and(|reason| reason.contains("No such file")));
-    }
-
-    #[test]
-    fn another_process_is_not_taken_for_an_agent() {
-        assert!(!is_agent(1));
-        assert!(!is_agent(u32::MAX));
     }
 }
