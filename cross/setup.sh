@@ -25,6 +25,8 @@ packages=(
   zsh fish                                              # read their completions in the tests
   bsdutils                                              # script, which gives the tests of setup a terminal
   mosquitto mosquitto-clients                           # the MQTT broker of the tests
+  stunnel4                                              # TLS before the RTMP server of the tests
+  xvfb gstreamer1.0-x                                   # the display of the tests
 )
 if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then
   packages+=(golang-go ca-certificates)

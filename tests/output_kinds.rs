@@ -10,6 +10,7 @@
 )]
 
 mod media_capture;
+mod peers;
 #[path = "scratch/mod.rs"]
 mod scratch;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gio::prelude::*;
 use media::io::{Capture, Output, SegmentPieces};
 use media::{
     Address, Feed, Health, MediaError, Numbered, OutputState, Source, StreamTarget, Target,
@@ -37,6 +39,28 @@ struct Receiver(Child);
 impl Receiver {
     fn start(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::null()).spawn().expect("cross/setup.sh installs the receiver"))
+    }
+
+    /// A recording RTSP server, which writes to `file`, and its port. With a certificate and its key, it speaks TLS.
+    fn rtsp(file: &Path, tls: &[&Path]) -> (Self, u16) {
+        let mut server = Command::new("/usr/bin/python3");
+        let server = server.arg("tests/media_rtsp/recorder.py").arg(file).args(tls);
+        let mut server = Self::start(server.stdout(Stdio::piped()));
+        let mut port = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        (server, port.trim().parse().unwrap())
+    }
+
+    /// Stunnel, which speaks TLS on `own_port` with the certificate of the directory, and passes all on to `port`.
+    fn tls_before(port: u16, own_port: u16, directory: &Path) -> Self {
+        let place = directory.display();
+        let text = format!(
+            "foreground = yes\npid =\n[tls]\naccept = 127.0.0.1:{own_port}\nconnect = 127.0.0.1:{port}\n\
+             cert = {place}/crt\nkey = {place}/key\n"
+        );
+        let config = directory.join("stunnel.conf");
+        fs::write(&config, text).unwrap();
+        Self::start(Command::new("stunnel4").arg(config).stderr(Stdio::null()))
     }
 
     /// FFmpeg as an RTMP server for one client, which writes to `file`.
@@ -204,17 +228,66 @@ fn an_rtmp_output_waits_for_its_server_and_waits_again_after_the_server_ends() {
 
 #[test]
 fn an_rtsp_server_records_video() {
-    let (file, script) = (temporary("rtsp.ts"), "tests/media_rtsp/recorder.py");
-    let mut server = Command::new("/usr/bin/python3");
-    let server = server.arg(script).arg(&file).stdout(Stdio::piped());
-    let mut server = Receiver::start(server);
-    let mut port = String::new();
-    let said = server.0.stdout.take().unwrap();
-    BufReader::new(said).read_line(&mut port).unwrap();
-    let url = format!("rtsp://127.0.0.1:{}/record", port.trim());
+    let file = temporary("rtsp.ts");
+    let (_server, port) = Receiver::rtsp(&file, &[]);
+    let url = format!("rtsp://127.0.0.1:{port}/record");
     let mut output = stream(StreamTarget::Rtsp(Address::Plain(url)));
     play(&mut output, |state| is_ok(state) && has_pictures(&file));
     fs::remove_file(file).unwrap();
+}
+
+/// A certificate for this computer and its key, as files in a new directory. If it is to be trusted, its authority is
+/// that of this process, as one that the owner has added to the system.
+fn certificate(is_trusted: bool) -> PathBuf {
+    let directory = temporary("tls");
+    fs::create_dir(&directory).unwrap();
+    let (authority, certificate, key) = peers::signed();
+    fs::write(directory.join("crt"), peers::pem("CERTIFICATE", &certificate)).unwrap();
+    let key = peers::pem("PRIVATE KEY", &key.serialize_der());
+    fs::write(directory.join("key"), key).unwrap();
+    if is_trusted {
+        fs::write(directory.join("authority"), authority).unwrap();
+        let authorities = gio::TlsFileDatabase::new(directory.join("authority")).unwrap();
+        gio::TlsBackend::default().set_default_database(Some(&authorities));
+    }
+    directory
+}
+
+#[test]
+fn servers_with_tls_get_video_only_with_a_certificate_that_this_system_trusts() {
+    let why = |state: &OutputState| state.why.clone().unwrap_or_default();
+    for is_trusted in [true, false] {
+        let directory = certificate(is_trusted);
+        let [certificate, key, rtmp_file, rtsp_file, place] =
+            ["crt", "key", "rtmps.ts", "rtsps.ts", "url"].map(|name| directory.join(name));
+        let (plain, port) = (free_port(), free_port());
+        let _rtmp = Receiver::rtmp(plain, &rtmp_file);
+        let _tls = Receiver::tls_before(plain, port, &directory);
+        let (_rtsp, rtsp_port) = Receiver::rtsp(&rtsp_file, &[&certificate, &key]);
+        fs::write(&place, format!("rtmps://127.0.0.1:{port}/live/key-of-studio")).unwrap();
+        let mut rtmps = stream(StreamTarget::Rtmp(Address::Secret(SecretSource::File(place))));
+        let url = format!("rtsps://127.0.0.1:{rtsp_port}/record");
+        let mut rtsps = stream(StreamTarget::Rtsp(Address::Plain(url)));
+        block_on(async {
+            let outputs = &mut [&mut rtmps, &mut rtsps];
+            let is_received = || has_pictures(&rtmp_file) && has_pictures(&rtsp_file);
+            let is_refused = |state: &OutputState| why(state).contains("certificate");
+            Playing::start()
+                .until(outputs, |states| match is_trusted {
+                    true => states.iter().all(is_ok) && is_received(),
+                    false => states.iter().all(is_refused),
+                })
+                .await;
+        });
+        if !is_trusted {
+            let refused = "output an output: rtspclientsink failed: the server's certificate is refused: \
+                           no authority of this system signed it";
+            assert_eq!(why(&rtsps.state()), refused);
+            assert!(!why(&rtmps.state()).contains("key-of-studio"));
+            assert!(!rtmp_file.exists() && !has_pictures(&rtsp_file), "nothing was sent");
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
 }
 
 #[test]

@@ -63,10 +63,12 @@ pub fn schemes(stream: &StreamTarget) -> &'static [&'static str] {
     }
 }
 
-/// Whether `url` has one of the schemes, and a host or a query behind it.
+/// Whether `url` has one of the schemes, and a host or a query behind it. RTMP needs an application and a stream, too.
 pub fn is_address(url: &str, schemes: &[&str]) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
-    schemes.contains(&scheme) && !rest.is_empty() && !url.contains(|c: char| c.is_whitespace())
+    let parts = rest.split('/').filter(|part| !part.is_empty()).count();
+    let is_whole = parts >= if scheme.starts_with("rtmp") { 3 } else { 1 };
+    schemes.contains(&scheme) && is_whole && !url.contains(|c: char| c.is_whitespace())
 }
 
 /// Whether `url` holds what must be kept secret: a password, or a passphrase.
@@ -133,6 +135,11 @@ mod tests {
     #[test]
     fn an_address_has_a_scheme_of_its_kind() {
         assert!(is_address("srt://:7001?mode=listener", &["srt"]));
+        let rtmp = ["rtmp", "rtmps"];
+        assert!(is_address("rtmps://live.example/app/key", &rtmp));
+        for url in ["rtmp://live.example", "rtmp://live.example/app", "rtmp://live.example/app/"] {
+            assert!(!is_address(url, &rtmp), "{url}");
+        }
         for url in ["", "srt:", "srt://", "rtmp://h/x", "srt://h:1 ! filesink", "h:1"] {
             assert!(!is_address(url, &["srt"]), "{url}");
         }

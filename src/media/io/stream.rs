@@ -77,6 +77,9 @@ impl Streaming {
             | StreamTarget::Srt(address) => Some(url(address, stream, name)?),
             StreamTarget::Display | StreamTarget::Pipeline { .. } => None,
         };
+        if matches!(stream, StreamTarget::Display) {
+            leave_out_directfb()?;
+        }
         let is_plain = url.as_ref().is_none_or(|(_, is_plain)| *is_plain);
         let url = url.map(|(url, _)| url);
         let secret = url.clone().filter(|_| !is_plain);
@@ -84,6 +87,9 @@ impl Streaming {
         if let (Some(url), Some(sink)) = (&url, new.pipeline.by_name(SINK)) {
             if url.starts_with("rtmps://") || url.starts_with("rtsps://") {
                 tls::check_authorities(name)?;
+            }
+            if matches!(stream, StreamTarget::Rtsp(_)) {
+                new.explain_refusals(&sink);
             }
             let is_srt = matches!(stream, StreamTarget::Srt(_));
             sink.set_property(if is_srt { "uri" } else { "location" }, url);
@@ -149,6 +155,15 @@ impl Streaming {
         let moved = (0, Instant::now());
         let (name, file) = (name.to_owned(), None);
         Ok(Self { pipeline, fed, shared, file, name, pushed: 0, moved })
+    }
+
+    /// Has the failure name the reason for which the certificate of an RTSP server is refused.
+    fn explain_refusals(&self, sink: &gst::Element) {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        tls::on_refusal(sink, move |detail| {
+            let (name, element) = (name.clone(), "rtspclientsink".to_owned());
+            shared.set(Err(MediaError::OutputFailed { name, element, detail }));
+        });
     }
 
     fn play(&self) -> Result<(), MediaError> {
@@ -256,6 +271,15 @@ impl Drop for Streaming {
             );
         }
     }
+}
+
+/// Has no display searched for with DirectFB: without a framebuffer, its library ends the process (Debian 12).
+fn leave_out_directfb() -> Result<(), MediaError> {
+    diagnosis::init()?;
+    if let Some(factory) = gst::ElementFactory::find("dfbvideosink") {
+        factory.set_rank(gst::Rank::NONE);
+    }
+    Ok(())
 }
 
 /// The URL at `address`, and whether it may be shown.

@@ -1,5 +1,5 @@
 //! Sets how the TLS certificate of a network camera is checked: by this system's certificate authorities, or only by
-//! its pin.
+//! its pin; and says why the certificate of an output's server is refused.
 //!
 //! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only for
 //! a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so GLib
@@ -131,6 +131,16 @@ pub(super) fn check_authorities(name: &str) -> Result<(), MediaError> {
         return Err(MediaError::OutputUnchecked(name.to_owned()));
     }
     Ok(())
+}
+
+/// Calls `refused` with the reason when `sink`, an `rtspclientsink`, refuses the certificate of its server.
+pub(super) fn on_refusal(sink: &gst::Element, refused: impl Fn(String) + Send + Sync + 'static) {
+    sink.connect("accept-certificate", false, move |values| {
+        let found = values.get(3).and_then(|value| value.get().ok()).map(flaws).unwrap_or_default();
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        refused(format!("the server's certificate is refused: {}", found.join(", ")));
+        Some(false.to_value())
+    });
 }
 
 impl Glib {
