@@ -40,7 +40,7 @@
 //! Back, from the orchestrator to the outputs:
 //!
 //! 8. `trickle::io::subscriber` reads GETs as `trickle::subscription` decides, into a `SegmentSink`.
-//! 9. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
+//! 9. `agent::output` is that sink: it counts, joins the segments with `mpegts::Joiner` and `TimeShift`, and copies them.
 //! 10. `outputs` passes the stream on to `media::io::playback`, of which a thread for each output writes it.
 //!
 //! # The path of a payment

@@ -14,11 +14,13 @@ mod edge;
 mod media_capture;
 mod stream;
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ use edge::{Edge, LIMIT, SMALL, run, temporary};
 use media::io::Output;
 use media::{MediaError, Target};
 use media_capture::block_on;
-use sandbox::{Handle, Options, Sandbox};
+use sandbox::{Handle, Options, Role, Sandbox};
 
 /// A null packet of MPEG-TS that contains its number `n`.
 fn packet(n: u32) -> Vec<u8> {
@@ -515,4 +517,122 @@ async fn files_of_several_outputs_survive_a_kill_and_sighup_begins_new_files() {
     }
     [config, secret].iter().for_each(|path| fs::remove_file(path).unwrap());
     fs::remove_dir_all(directory).unwrap();
+}
+
+/// The decoding times of a file of video, in its own order.
+fn times(file: &Path) -> Vec<f64> {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-select_streams", "v", "-show_entries", "packet=dts_time"]);
+    let said = ffprobe.args(["-of", "csv=p=0"]).arg(file).output().expect("ffprobe runs").stdout;
+    let said = String::from_utf8(said).unwrap();
+    said.lines().filter_map(|line| line.trim_end_matches(',').parse().ok()).collect()
+}
+
+/// Asserts that a file is one recording of several jobs: its times always go up, without a gap of more than `pause`, and
+/// FFmpeg decodes all of it.
+#[track_caller]
+fn assert_plays_on(file: &Path, pause: Duration) {
+    let times = times(file);
+    assert!(times.len() > 60, "{file:?}: {} pictures", times.len());
+    for two in times.windows(2) {
+        assert!(two[1] > two[0], "{file:?}: {} after {}", two[1], two[0]);
+        assert!(two[1] - two[0] <= pause.as_secs_f64(), "{file:?}: {} after {}", two[1], two[0]);
+    }
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(file).args(["-map", "0:v", "-f", "null", "-"]);
+    let said = String::from_utf8(ffmpeg.output().expect("ffmpeg runs").stderr).unwrap();
+    assert_eq!(said, "", "{file:?}");
+}
+
+#[tokio::test]
+async fn recordings_and_streams_go_on_in_time_over_a_change_of_the_job() {
+    let sandbox = sandbox();
+    let directory = temporary("jobs");
+    fs::create_dir(&directory).unwrap();
+    let config = temporary("jobs.toml");
+    let path = |name: &str| directory.join(name);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let rtmp = format!("rtmp://127.0.0.1:{port}/live/key");
+    let mut server = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-listen", "1", "-i", &rtmp, "-c", "copy"])
+        .arg(path("rtmp.flv"))
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("ffmpeg runs");
+    let text = format!(
+        "[[output]]\npath = {:?}\n[[output]]\npath = {:?}\n[[output]]\nkind = \"rtmp\"\nurl = \"{rtmp}\"\n",
+        path("jobs.ts"),
+        path("jobs.mp4"),
+    );
+    fs::write(&config, text).unwrap();
+    let url = sandbox.url();
+    let job = ["run", "--config", config.to_str().unwrap(), "--orchestrator.urls", &url];
+    let edge = Edge::start(&[&job[..], &["--job.model", "m"], &SMALL].concat());
+    // Without the shift, the times of the second job would be those of the first one.
+    let began = Instant::now();
+    returned(&sandbox, 5).await;
+    assert!(sandbox.close_channels(Role::Publish) > 0);
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 2).await);
+    returned(&sandbox, 3).await;
+    let took = began.elapsed();
+    edge.signal("TERM");
+    edge.end().with_code(0);
+    assert!(server.wait().unwrap().success(), "the stream ended in good order");
+    let mp4 = files(&directory).into_iter().find(|file| file.extension().unwrap() == "mp4");
+    for file in [path("jobs.ts"), mp4.unwrap(), path("rtmp.flv")] {
+        assert_plays_on(&file, took);
+    }
+    fs::remove_file(config).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// A display without a screen.
+struct Display {
+    server: Child,
+    name: String,
+}
+
+impl Display {
+    fn start() -> Self {
+        let mut server = Command::new("Xvfb");
+        server.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]);
+        let server = server.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = server.spawn().expect("Xvfb, which cross/setup.sh installs");
+        let mut number = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        Self { server, name: format!(":{}", number.trim()) }
+    }
+
+    /// The colours that it shows.
+    fn colours(&self) -> HashSet<[u8; 3]> {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-f", "x11grab", "-i", &self.name, "-frames:v", "1"]);
+        let shown =
+            ffmpeg.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]).output().unwrap().stdout;
+        shown.as_chunks().0.iter().copied().collect()
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_display_shows_the_returned_video_and_without_one_the_output_says_so() {
+    let sandbox = sandbox();
+    let url = sandbox.url();
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--output.kind", "display"];
+    let job = [&job[..], &SMALL].concat();
+    let mut without = Edge::start_with(&job, &[("DISPLAY", ""), ("WAYLAND_DISPLAY", "")]);
+    without.hear("no display is found: start the agent in a graphical session");
+    drop(without);
+    let display = Display::start();
+    assert!(display.colours().len() < 5, "nothing is shown");
+    let edge = Edge::start_with(&job, &[("DISPLAY", &display.name)]);
+    until("the picture is shown", || display.colours().len() > 100).await;
+    edge.signal("TERM");
+    edge.end().with_code(0);
 }

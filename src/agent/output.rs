@@ -1,5 +1,5 @@
-//! Receives processed video: counts it, notifies the loop of each segment, joins the segments to one stream and writes
-//! the stream to every output.
+//! Receives processed video: counts it, notifies the loop of each segment, joins the segments to one stream, whose times
+//! go on over a change of the job, and writes the stream to every output.
 //!
 //! Does not: block; an output that cannot keep up drops video itself and counts it.
 
@@ -13,7 +13,7 @@ use crate::agent::event::JobsEvent;
 use crate::status::Status;
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
-use mpegts::{FrameScanner, Joiner};
+use mpegts::{FrameScanner, Joiner, TimeShift};
 
 /// The outputs of processed video and the stream that they receive; both outlive each job. Clones share them. An output
 /// receives whole packets, if the video is a transport stream.
@@ -24,6 +24,7 @@ pub struct Outputs(Arc<Mutex<SharedOutputs>>);
 struct SharedOutputs {
     outputs: Vec<Output>,
     joiner: Joiner,
+    shift: TimeShift,
     /// The number of the output that is attached next.
     next: u64,
 }
@@ -95,21 +96,24 @@ impl Outputs {
 impl SharedOutputs {
     fn begin(&mut self, seq: Seq, content_type: &str) {
         self.joiner.begin();
+        self.shift.begin();
         for output in &mut self.outputs {
             output.has_begun = true;
             output.sink.begin(seq, content_type);
         }
     }
 
-    fn write(&mut self, bytes: &Bytes) {
-        if !bytes.is_empty() {
-            self.begun().for_each(|output| output.sink.bytes(bytes));
+    /// Writes whole packets, whose times go on over a change of the job.
+    fn write(&mut self, packets: &Bytes, now: Instant) {
+        if !packets.is_empty() {
+            let shifted = self.shift.push(packets, now);
+            self.begun().for_each(|output| output.sink.bytes(&shifted));
         }
     }
 
-    fn end(&mut self, complete: bool) {
+    fn end(&mut self, complete: bool, now: Instant) {
         let rest = self.joiner.end(complete);
-        self.write(&rest);
+        self.write(&rest, now);
         self.begun().for_each(|output| output.sink.end(complete));
     }
 
@@ -153,14 +157,14 @@ impl SegmentSink for Fanout {
         let joined = {
             let mut outputs = self.outputs.lock();
             let joined = outputs.joiner.push(bytes);
-            outputs.write(&joined);
+            outputs.write(&joined, now);
             joined
         };
         self.count(&joined, now);
     }
 
     fn end(&mut self, complete: bool) {
-        self.outputs.lock().end(complete);
+        self.outputs.lock().end(complete, Instant::now());
     }
 }
 

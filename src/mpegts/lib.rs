@@ -16,6 +16,7 @@ mod packet;
 mod pes;
 pub mod read;
 mod section;
+pub mod shift;
 mod ticks;
 pub mod units;
 
@@ -25,6 +26,7 @@ pub use frames::FrameScanner;
 pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, TsEvent, Unit};
+pub use shift::TimeShift;
 pub use ticks::Ticks;
 pub use units::Units;
 

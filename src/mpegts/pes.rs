@@ -12,6 +12,9 @@ use super::read::{TsEvent, Unit};
 /// Bytes kept of a PES header: those up to PTS and DTS. A header may have up to 255 bytes after its first 9.
 const PES_HEADER: usize = 9 + 10;
 
+/// Where PTS and DTS begin in a PES header.
+pub(super) const STAMPS: usize = 9;
+
 /// One elementary stream of a program.
 #[derive(Debug, Clone)]
 pub(super) struct ElementaryStream {
