@@ -3,9 +3,12 @@
 
 import { bits, byId, clock, coins, fps, lasting, make, set, short } from "./words.js";
 
-/** Seconds that are shown, and seconds without a report after which a line is broken. */
+/** Seconds that are shown at most and at least, and seconds without a report after which a line is broken. */
 const SPAN = 600;
+const LEAST = 60;
 const GAP = 5;
+/** The width of a plot in its own units. */
+const WIDTH = 600;
 
 /** Each chart: its series, its texts, and the least value at its top. */
 const CHARTS = [
@@ -43,6 +46,11 @@ const CHARTS = [
 const points = [];
 let latest = null;
 
+/** Seconds that are shown now. */
+const span = () => Math.min(SPAN, Math.max(LEAST, points.at(-1)[0] - points[0][0]));
+/** Where the time is in a plot. */
+const place = (time) => WIDTH * (1 - (points.at(-1)[0] - time) / span());
+
 /** A round number at or above the value. */
 function above(value, step) {
   if (step) return Math.ceil(value / step) * step;
@@ -62,7 +70,7 @@ class Chart {
     const plot = this.find(".plot");
     plot.onpointermove = (event) => {
       const box = plot.getBoundingClientRect();
-      this.cursor = ((event.clientX - box.left) / box.width) * SPAN;
+      this.cursor = ((event.clientX - box.left) / box.width) * WIDTH;
       this.draw();
     };
     plot.onpointerleave = () => {
@@ -73,14 +81,14 @@ class Chart {
   }
 
   /** The runs of a series, each a list of points; a run ends where reports are missing. */
-  runs(column, most, now) {
+  runs(column, most) {
     const runs = [];
     let last = -Infinity;
     for (const point of points) {
       if (point[column] == null) continue;
       if (point[0] - last > GAP) runs.push([]);
       [last] = point;
-      runs.at(-1).push(`${(SPAN - now + last).toFixed(1)} ${(99 - (point[column] / most) * 96).toFixed(1)}`);
+      runs.at(-1).push(`${place(last).toFixed(1)} ${(99 - (point[column] / most) * 96).toFixed(1)}`);
     }
     return runs;
   }
@@ -88,10 +96,9 @@ class Chart {
   draw() {
     if (!latest) return;
     const { kind, columns } = this;
-    const [now] = points.at(-1);
     const values = points.flatMap((point) => columns.map((column) => point[column] ?? 0));
     const most = above(Math.max(kind.least, ...values), kind.step);
-    const lines = columns.map((column) => this.runs(column, most, now));
+    const lines = columns.map((column) => this.runs(column, most));
     const path = (runs) => runs.map((run) => `M${run.join("L")}`).join("");
     lines.forEach((runs, nth) => this.find(`.line.s${nth}`).setAttribute("d", path(runs)));
     const x = (point) => point.split(" ")[0];
@@ -100,19 +107,20 @@ class Chart {
     const isEmpty = !lines.flat().length;
     set(this.find(".none"), (isEmpty && kind.none?.(latest)) || "");
     set(this.find(".most"), isEmpty ? "" : kind.text(most));
-    this.say(now);
+    set(this.find(".axis span"), `${lasting(span())} ago`);
+    this.say();
   }
 
   /** Writes the values at the cursor, or the present ones. */
-  say(now) {
+  say() {
     let point = points.at(-1);
     let at = this.kind.more?.(latest) ?? "";
     let line = "";
     if (this.cursor != null) {
-      const distance = (each) => Math.abs(each[0] - now + SPAN - this.cursor);
+      const distance = ([time]) => Math.abs(place(time) - this.cursor);
       point = points.reduce((a, b) => (distance(b) < distance(a) ? b : a));
       at = clock(point[0] * 1000);
-      line = `M${SPAN - now + point[0]} 0V100`;
+      line = `M${place(point[0])} 0V100`;
     }
     set(this.find(".at"), at);
     this.find(".cursor").setAttribute("d", line);

@@ -36,13 +36,21 @@ const WORDS = {
 const BAD = /_(lost|trouble|refused|ended)$|^no_job$/;
 const GOOD = /_(works|back|applied)$|^job_started$/;
 
-/** One line for an event. Unknown types are shown with their fields. */
+/** The plain values in an object, with their names. Times in milliseconds say nothing to people. */
+function plain(value, name = "") {
+  if (/time/.test(name)) return [];
+  if (typeof value !== "object") return [`${name.replaceAll("_", " ")} ${value}`];
+  return Object.entries(value ?? {}).flatMap(([name, inner]) => plain(inner, name));
+}
+
+/** One line for an event. Unknown types and what a model reports are shown with their fields. */
 function line(event) {
   const field = (name) => (name === "after_ms" ? lasting(event[name] / 1000) : event[name]);
   const words = WORDS[event.type];
   if (words) return sentence(words.replace(/\{(\w+)\}/g, (_, name) => field(name)));
   const { time, instance, number, type, ...rest } = event;
-  return `${type}: ${JSON.stringify(type === "model" ? event.event : rest)}`.slice(0, 120);
+  const text = sentence(`${type}: ${plain(type === "model" ? event.event : rest).join(", ")}`);
+  return text.length > 160 ? `${text.slice(0, 159)}…` : text;
 }
 
 /** Adds an event. An event like the last one replaces it and is counted. */
@@ -67,6 +75,6 @@ export function showEvent(event) {
 
 /** The last events for a diagnosis, without what the model or the user wrote. */
 export function recent() {
-  const plain = lines.filter(({ type }) => WORDS[type] && !/^(parameters|model)/.test(type));
-  return plain.slice(-20).map(({ time, type, text }) => `${time} ${type}: ${text}`);
+  const own = lines.filter(({ type }) => WORDS[type] && !/^(parameters|model)/.test(type));
+  return own.slice(-20).map(({ time, type, text }) => `${time} ${type}: ${text}`);
 }
