@@ -68,6 +68,14 @@ for page in README.md systemd/README.md; do
   check "the page $page exists" test -s "$tree/usr/share/doc/livepeer-edge/$page"
 done
 check "the manual page exists" test -s "$tree/usr/share/man/man1/livepeer-edge.1.gz"
+# What a shell loads is what this very program prints.
+completes() {
+  cmp "$tree/usr/share/$2" <(in_tree livepeer-edge completions "$1")
+}
+check "bash completes" completes bash bash-completion/completions/livepeer-edge
+check "zsh completes" completes zsh zsh/vendor-completions/_livepeer-edge
+check "fish completes" completes fish fish/vendor_completions.d/livepeer-edge.fish
+check "the schema of the status exists" cmp "$project/src/status/schema.json" "$tree/usr/share/doc/livepeer-edge/status.schema.json"
 check "the service is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
 units_are_silent() {
   local said

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use edge::{Edge, SMALL, run, temporary};
+use resilience::wait::AbortOnDrop;
 use sandbox::{Options, Sandbox};
 use serde_json::Value;
 
@@ -238,4 +239,123 @@ fn vlc_pictures(url: &str) -> usize {
     let count = pictures.count();
     std::fs::remove_dir_all(&folder).unwrap();
     count
+}
+
+/// A 720p camera at 2 Mbit/s.
+const HD: [&str; 6] =
+    ["--video.width", "1280", "--video.height", "720", "--video.bitrate", "2 Mbit/s"];
+/// The length of a window, and the windows of each kind.
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOWS: usize = 12;
+
+/// The CPU time and the voluntary waits of the agent's own thread, and the CPU time of all its threads.
+#[derive(Debug, Clone, Copy)]
+struct Spent {
+    own: f64,
+    waits: f64,
+    all: f64,
+}
+
+impl Spent {
+    fn now(process: u32) -> Self {
+        let seconds = |thread: &str| {
+            let path = format!("/proc/{process}/task/{thread}/schedstat");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+        };
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+        let all = threads.map(|thread| seconds(thread.file_name().to_str().unwrap())).sum();
+        let status = std::fs::read_to_string(format!("/proc/{process}/task/{process}/status"));
+        let status = status.unwrap();
+        let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let waits = waits.unwrap().trim().parse().unwrap();
+        Self { own: seconds(&process.to_string()), waits, all }
+    }
+
+    /// What was spent since `before`, in a second.
+    fn since(self, before: Self) -> Self {
+        let each = |now: f64, before: f64| (now - before) / WINDOW.as_secs_f64();
+        Self {
+            own: each(self.own, before.own),
+            waits: each(self.waits, before.waits),
+            all: each(self.all, before.all),
+        }
+    }
+}
+
+/// What each of the processes spends in a window, a second.
+async fn window(processes: &[u32]) -> Vec<Spent> {
+    let before: Vec<Spent> = processes.iter().map(|process| Spent::now(*process)).collect();
+    tokio::time::sleep(WINDOW).await;
+    processes
+        .iter()
+        .zip(before)
+        .map(|(process, before)| Spent::now(*process).since(before))
+        .collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[tokio::test]
+#[ignore = "takes 5 min of a quiet computer: see tests/README.md"]
+async fn the_api_costs_nothing_while_nobody_looks_and_a_viewer_costs_little() {
+    let (with, address, _sandbox) = live(&HD).await;
+    let (without, _other) = live_without_api(&HD).await;
+    // At the same time, so that all else on this computer is the same for both.
+    let mut pairs = Vec::new();
+    for _ in 0..WINDOWS {
+        let spent = window(&[with.id(), without.id()]).await;
+        pairs.push((spent[0], spent[1]));
+    }
+    let of = |each: fn(&Spent) -> f64| {
+        let difference = pairs.iter().map(|(with, without)| each(with) - each(without)).collect();
+        (median(difference), median(pairs.iter().map(|(_, without)| each(without)).collect()))
+    };
+    let ((own, _), (waits, waits_before), (_, all)) =
+        (of(|s| s.own), of(|s| s.waits), of(|s| s.all));
+    let share = own / all;
+    edge::say(&format!(
+        "nobody looks: {:+.2} % CPU, {waits:+.2} waits a second of {waits_before:.0}",
+        100.0 * share
+    ));
+    assert!(share <= 0.01, "{share}");
+
+    // In turn, as viewers come and go.
+    let (mut watched, mut alone) = (Vec::new(), Vec::new());
+    for _ in 0..WINDOWS / 2 {
+        alone.push(window(&[with.id()]).await[0].all);
+        let viewers = ["/input.mp4", "/output.mp4"].map(|path| viewer(&address, path));
+        watched.push(window(&[with.id()]).await[0].all);
+        drop(viewers);
+    }
+    let cost = median(watched) - median(alone);
+    edge::say(&format!("a viewer of both streams: {cost:+.4} CPU seconds a second"));
+    assert!(cost <= 0.01, "{cost}");
+}
+
+/// A program without API, with a live job.
+async fn live_without_api(more: &[&str]) -> (Edge, sandbox::Handle) {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let url = sandbox.url();
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--api.listen", "off"];
+    let edge = Edge::start(&[&job[..], &SMALL, more].concat());
+    assert!(sandbox.until(edge::LIMIT, |record| record.counters.jobs == 1).await);
+    (edge, sandbox)
+}
+
+/// Reads a stream until it is dropped.
+fn viewer(address: &str, path: &'static str) -> AbortOnDrop<()> {
+    let address = address.to_owned();
+    AbortOnDrop::spawn(async move {
+        let mut client = Client::connect(&address).await;
+        client.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
+        assert_eq!(client.head().await.unwrap().0, 200);
+        loop {
+            client.read().await;
+            drop(client.take());
+        }
+    })
 }

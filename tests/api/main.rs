@@ -13,8 +13,10 @@ mod client;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use livepeer_edge::agent::{Control, Outputs};
@@ -522,4 +524,35 @@ async fn a_wish_is_posted_as_json() {
     // This one is well made: the agent of this test has ended.
     let said = check(&[JSON], stop, 400, "wrong-body").await;
     assert!(said.contains("the agent has ended"), "{said}");
+}
+
+/// A future that counts how often it is polled.
+struct Counted {
+    future: Pin<Box<dyn Future<Output = std::convert::Infallible> + Send>>,
+    polls: Arc<AtomicU32>,
+}
+
+impl Future for Counted {
+    type Output = std::convert::Infallible;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        self.future.as_mut().poll(cx)
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_nobody_asks_is_never_woken() {
+    let (options, changes) = watch::channel(Options::default());
+    let (status, polls) = (Status::default(), Arc::<AtomicU32>::default());
+    let future = Box::pin(Api::new(changes, sources(&status, None)).run());
+    let _task = AbortOnDrop::spawn(Counted { future, polls: Arc::clone(&polls) });
+    let address = address(&status).await;
+    let before = polls.load(Ordering::Relaxed);
+    // Longer than a look of any part of the program.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(polls.load(Ordering::Relaxed), before);
+    let answer = Client::connect(&address).await.ask("GET", "/healthz", &[]).await;
+    assert!(answer.status == 200 && polls.load(Ordering::Relaxed) > before, "it was asked");
+    drop(options);
 }
