@@ -287,7 +287,8 @@ mod tests {
         assert_eq!(drawn(&["0.5,0.5 1,1"], 4, 2), ".#");
         assert_eq!(drawn(&["0,0 1,1"], 0, 0), "");
         let whole = Covered::by(&["0,0 1,1".parse().unwrap()], 3840, 2160);
-        assert!(whole.0.len() == 1080 && whole.0.iter().all(|row| *row == [0..1920]));
+        let is_whole = |row: &Vec<Range<usize>>| row.len() == 1 && row.first() == Some(&(0..1920));
+        assert!(whole.0.len() == 1080 && whole.0.iter().all(is_whole));
     }
 
     #[track_caller]

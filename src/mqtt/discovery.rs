@@ -52,7 +52,7 @@ fn entities(topics: &Topics, id: &str, options: &Options) -> Map<String, Value> 
 fn controls(topics: &Topics, options: &Options) -> [(&'static str, Value); 4] {
     let only_if = |is_wanted: bool, entity: Value| match is_wanted {
         true => entity,
-        false => json!({ "platform": entity["platform"] }),
+        false => json!({ "platform": entity.get("platform") }),
     };
     let picture = json!({
         "platform": "image",

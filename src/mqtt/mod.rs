@@ -16,9 +16,9 @@
 //! | `PREFIX/answer` | the answer to each command | no |
 //! | `DISCOVERY/device/ID/config` | the device and its entities, for Home Assistant | yes |
 //!
-//! MQTT 3.1.1, with a session that ends with its connection. Everything but pictures is published with quality of service
-//! 1. A broker that hangs, floods or is down costs a bounded amount of memory and time, and nothing else waits for it.
-//! Events wait in the ring of their subscription until there is room for them, also between two connections; of more than
+//! MQTT 3.1.1, with a session that ends with its connection. Everything but pictures is published with quality of
+//! service 1. A broker that hangs, floods or is down costs a bounded amount of memory and time, and nothing else waits
+//! for it. Events wait in the ring of their subscription until there is room for them, also between two connections; of more than
 //! fit, the oldest are dropped, and an event in their place counts them.
 //!
 //! Does not: run without `mqtt.url`, keep other messages for the time after a reconnect (the present state is published

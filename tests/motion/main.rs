@@ -9,6 +9,7 @@
 //! Does not: need clips or a camera.
 #![allow(
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test may panic"

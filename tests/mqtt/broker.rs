@@ -108,12 +108,14 @@ impl Broker {
         self.listen_to(&["-t", "#"], "%p")
     }
 
-    /// The same without this topic, whose messages are no text.
+    /// The same without this topic, whose messages are not text.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn listen_but(&self, topic: &str) -> Ear {
         self.listen_to(&["-t", "#", "-T", topic], "%p")
     }
 
     /// Listens to this topic, and gives the messages in hexadecimal.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn listen_hex(&self, topic: &str) -> Ear {
         self.listen_to(&["-t", topic], "%x")
     }

@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use super::{edge, url};
-use crate::broker::{Broker, Ear, LIMIT};
-use crate::edge::{Edge, SMALL};
+use crate::broker::{Broker, Ear};
+use crate::edge::Edge;
 
 const COMMANDS: &[&str] = &["--mqtt.commands", "true"];
 
@@ -152,6 +152,8 @@ mod job {
     use sandbox::{Handle, Sandbox, Target, Timings};
 
     use super::*;
+    use crate::broker::LIMIT;
+    use crate::edge::SMALL;
 
     fn sandbox() -> Handle {
         let status_every = std::time::Duration::from_millis(100);

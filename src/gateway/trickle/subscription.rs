@@ -281,7 +281,7 @@ mod tests {
                     let _ = subscription.on_complete(1);
                 }
                 RetryAfter(pause) => at += u64::try_from(pause.as_millis()).unwrap(),
-                _ => {}
+                Next | Jump(_) | End(_) => {}
             }
         }
         read

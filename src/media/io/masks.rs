@@ -102,6 +102,10 @@ impl Shape {
 }
 
 /// The planes of a format: rows of a block, bytes of a block in a row, and two bytes of black.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "GStreamer has a hundred formats; the others cannot be masked"
+)]
 fn planes(format: gst_video::VideoFormat) -> Option<&'static [(usize, usize, [u8; 2])]> {
     use gst_video::VideoFormat::{I420, Nv12, Uyvy, Yuy2};
     const LUMA: (usize, usize, [u8; 2]) = (2, 2, [16; 2]);

@@ -230,9 +230,9 @@ mod tests {
         );
         // Large access units do not count, as the picture does not move.
         let unit = |motion: &mut Motion, bytes: usize, n: u64, from: u64| {
-            let nal = if n % 25 == 0 { 0x65 } else { 0x41 };
+            let nal = if n.is_multiple_of(25) { 0x65 } else { 0x41 };
             let unit = [vec![0, 0, 0, 1, nal], vec![0x55; bytes]].concat();
-            motion.on_access_unit(&unit, n % 25 == 0, after(start, from + 40 * n))
+            motion.on_access_unit(&unit, n.is_multiple_of(25), after(start, from + 40 * n))
         };
         assert!((0..100).all(|n| unit(&mut motion, 100 * n as usize, n, 9_500).is_none()));
         let walk: Vec<_> = (20..24)
