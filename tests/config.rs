@@ -359,7 +359,7 @@ kind = \"test\"
         "camera.toml:9: video.colour: no such key; known: video.width, video.height, video.fps, \
          video.bitrate, video.min-bitrate, video.max-bitrate, video.max-latency, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
-        "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, network, orchestrator, job, \
+        "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, network, orchestrator, job, motion, \
          access, discovery, signer, services, payment, runner, output, store, status, log, state, api, mqtt, events",
         "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
         "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",
@@ -693,8 +693,9 @@ fn variables_of_other_programs_with_our_prefix_are_ignored() {
 #[test]
 fn hostile_texts_give_problems_and_never_a_panic() {
     let example = document::example().replace("\n#", "\n");
-    for end in 0..example.len() {
-        if example.is_char_boundary(end) && end % 7 == 0 {
+    // All 23,500 ends would take minutes. The step is a prime number: an end falls on each place of a line sometimes.
+    for end in (0..example.len()).step_by(97) {
+        if example.is_char_boundary(end) {
             let _ = resolve(&layers(&example[..end], &[], &[]), Purpose::Run);
         }
     }

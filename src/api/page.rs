@@ -1,6 +1,6 @@
 //! The files of the page, embedded in the program.
 //!
-//! Does not: generate content; the files below `page/` are embedded unchanged.
+//! Does not: generate content; only what a browser does not need is left out of the files below `page/`.
 
 /// A file of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub(super) fn file(path: &str) -> Option<&'static PageFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{MODEL, TYPES};
 
     #[test]
     fn the_page_is_small_and_asks_no_other_host() {
@@ -121,6 +122,14 @@ mod tests {
             for line in text(file).replace("\"`\"", "").lines() {
                 assert!(line.matches('`').count() % 2 == 0, "{}: {line}", file.path);
             }
+        }
+    }
+
+    #[test]
+    fn each_type_of_event_has_its_words() {
+        let words = text(file("/events.js").unwrap());
+        for row in TYPES.iter().filter(|row| row.name != MODEL) {
+            assert!(words.contains(&format!("\n{}: \"", row.name)), "{}", row.name);
         }
     }
 
