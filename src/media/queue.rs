@@ -12,14 +12,14 @@
 //! | is fresh | everything before it is dropped |
 //! | is stale too, or absent | all queued items are dropped, and all up to the next key frame, which is requested |
 //!
-//! Before a job that a motion starts, the queue keeps the video that led to the motion ([`Retention`]):
+//! Before a job that a motion starts, the queue keeps the video that led to the motion (`Retention`):
 //!
 //! | full, and the queue | then |
 //! |---|---|
 //! | waits for the motion | its first group of items, from a key frame to the next, is dropped; an only group stays |
 //! | keeps the pre-roll for the reader | the new item is dropped, and all items up to the next key frame |
 //!
-//! A reader gets the pre-roll although it is old. Until the reader has caught up, for [`CATCH_UP`] at most, items may be
+//! A reader gets the pre-roll although it is old. Until the reader has caught up, for `CATCH_UP` at most, items may be
 //! older by the age that the pre-roll had.
 //!
 //! So every item that leaves the queue can be decoded, and new video replaces old video: after an outage of a minute,

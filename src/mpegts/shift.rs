@@ -5,11 +5,11 @@
 //!
 //! | it is, against the last time of the same kind | then the segment is shifted |
 //! |---|---|
-//! | later, by at most the time that has passed here and [`AHEAD`] | as the segment before |
+//! | later, by at most the time that has passed here and `AHEAD` | as the segment before |
 //! | not later, or later by more | so that it begins when the time has passed that has passed here |
 //!
 //! Kinds are the DTS of each PID and the PCR of each PID. Where no time of the kind is known, the latest time of all
-//! counts, and the first time may also be earlier by [`BEHIND`]. Times that follow are never touched: a stream whose
+//! counts, and the first time may also be earlier by `BEHIND`. Times that follow are never touched: a stream whose
 //! segments all continue is returned as it came.
 //!
 //! Does not: repair times within a segment, or read bytes that are not packets.

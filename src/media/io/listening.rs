@@ -202,8 +202,8 @@ impl MicrophoneKeeper {
     }
 }
 
-/// Opens the microphone, waits until audio comes, and closes it. Blocks for at most [`MICROPHONE_TIME`] and
-/// [`SOUND_TIME`].
+/// Opens the microphone, waits until audio comes, and closes it. Blocks for at most `MICROPHONE_TIME` and
+/// `SOUND_TIME`.
 pub fn try_microphone(audio: &Audio) -> Result<(), MediaError> {
     init()?;
     let microphone = opened(audio)?;
