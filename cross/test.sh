@@ -16,8 +16,6 @@ report=$(mktemp -d)
 trap 'rm -rf "$report"' EXIT
 export SKIPPED=$report/skipped
 touch "$SKIPPED"
-# Most tests wait for sockets and clocks, so two of them run on each core.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 status=0
 cargo test --locked --workspace "$@" 2>&1 | tee "$report/output" || status=$?
 
