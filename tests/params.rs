@@ -131,9 +131,8 @@ async fn parameters_are_sent_and_confirmed_once_the_model_reports_them() {
     assert_eq!((Value::Object(answer.params), answer.change), (all.clone(), 1));
     let (_, sent) = agent.hear("parameters_sent").await;
     assert_eq!((&sent["parameters"], &sent["change"]), (&all, &json!(1)));
-    // The event comes only after the message has arrived.
     let message = all.to_string();
-    assert!(at.look(|record| record.controls().any(|sent| sent == message)));
+    assert!(at.until(LIMIT, |record| record.controls().any(|sent| sent == message)).await);
     agent.hear("parameters_applied").await;
     assert_eq!(agent.state().await, ParamsState::Applied);
     agent.stop().await;
