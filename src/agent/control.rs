@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::Change;
-use crate::agent::wanted::{Held, Hold, JobWish};
+use crate::agent::wanted::{Hold, JobWish};
 
 /// The longest parameters, in bytes of JSON. All parameters go in one message on the control channel.
 pub const PARAMS_BYTES: usize = 64 << 10;
@@ -98,9 +98,7 @@ pub(super) enum Request {
     /// Start or stop the job, and answer whether a job is wanted then.
     Job(JobWish, oneshot::Sender<JobAnswer>),
     /// Set or lift a hold.
-    Hold(Hold, Option<Held>),
-    /// Something moves in the picture.
-    Motion,
+    Hold(Hold, Option<String>),
 }
 
 /// Whether a job is wanted after a wish of the owner.
@@ -150,14 +148,10 @@ impl Control {
         answer.await.map_err(|_| ControlError::Ended)
     }
 
-    /// Forbids a job for the reason in `held`; `None` lifts the hold.
-    pub async fn hold(&self, hold: Hold, held: Option<Held>) -> Result<(), ControlError> {
-        self.request(Request::Hold(hold, held)).await
-    }
-
-    /// Reports that something moves in the picture. While the motion goes on, call it at least once in the linger time.
-    pub async fn motion(&self) -> Result<(), ControlError> {
-        self.request(Request::Motion).await
+    /// Forbids a job for this reason, which the status shows: one line, without a time that counts up or down. `None`
+    /// lifts the hold.
+    pub async fn hold(&self, hold: Hold, reason: Option<String>) -> Result<(), ControlError> {
+        self.request(Request::Hold(hold, reason)).await
     }
 
     async fn request(&self, request: Request) -> Result<(), ControlError> {
@@ -262,6 +256,5 @@ mod tests {
         assert_eq!(control.restart().await, Err(ControlError::Ended));
         assert_eq!(control.job(JobWish::Stop).await, Err(ControlError::Ended));
         assert_eq!(control.hold(Hold::Budget, None).await, Err(ControlError::Ended));
-        assert_eq!(control.motion().await, Err(ControlError::Ended));
     }
 }

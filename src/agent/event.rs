@@ -15,7 +15,7 @@ use livepeer_gateway::session::selection::Offer;
 use livepeer_gateway::trickle::{ChannelEnd, TrickleError};
 use media::MediaError;
 use media::io::{Capture, End as CaptureEnd};
-use media::motion::MotionNews;
+use media::motion::MotionEvent;
 use resilience::fault::Failure;
 
 /// An event of the loop.
@@ -37,8 +37,8 @@ pub(super) enum LoopEvent {
     Reading,
     /// An event of the live job, a start, or the search.
     Jobs(Box<JobsEvent>),
-    /// News of the motion in front of the camera.
-    Motion(MotionNews),
+    /// An event of the motion in front of the camera.
+    Motion(MotionEvent),
     /// This computer's clock was sampled.
     Clock(ClockSample),
     /// The watchdog of the service manager is due.

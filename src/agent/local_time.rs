@@ -3,7 +3,7 @@
 //! Does not: decide anything by it; [`Schedule`] does.
 
 use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gio::glib::{TimeType, TimeZone};
 
@@ -41,8 +41,26 @@ impl Schedule {
     }
 }
 
+/// The offset of the local time, in seconds east of Greenwich, at a time since 1970. The zone is read at each call, so
+/// that a change of the zone counts at once.
+pub(crate) fn local_offset(since_1970: Duration) -> i32 {
+    LocalTime::new().offset(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// The time of this computer's clock in Unix seconds.
 pub(super) fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_less_than_a_day_at_any_time() {
+        for seconds in [0, 1_800_000_000, u64::MAX] {
+            assert!(local_offset(Duration::from_secs(seconds)).abs() < 86_400, "{seconds}");
+        }
+    }
 }

@@ -44,11 +44,12 @@ pub use error::AgentError;
 pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use kept_params::KeptParams;
 pub use kept_wish::KeptWish;
+pub(crate) use local_time::local_offset;
 pub use output::{Attached, Outputs};
 pub use schedule::{Schedule, ScheduleError};
 pub use spending::follow_budget;
 pub use traffic_budget::{Interfaces, Steered, follow_data};
-pub use wanted::{Held, Hold, JobWish, LINGER, WantedOptions, When};
+pub use wanted::{Hold, JobWish, LINGER, WantedOptions, When};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@
 use crate::events::{Bus, Kind};
 use crate::status::MotionFacts;
 use media::io::AccessUnits;
-use media::motion::{MotionNews, MotionOptions};
+use media::motion::{MotionEvent, MotionOptions};
 
 /// The motion in the captured video, if it is looked for.
 pub(super) struct MotionWatch {
@@ -28,23 +28,23 @@ impl MotionWatch {
         self.facts = options.map(|_| self.facts.unwrap_or_default());
     }
 
-    /// Waits for news. Cancel safe.
-    pub(super) async fn next(&self) -> MotionNews {
+    /// Waits for the next event. Cancel safe.
+    pub(super) async fn next(&self) -> MotionEvent {
         self.units.moved().await
     }
 
-    /// Handles news. Returns whether something moves.
-    pub(super) fn on(&mut self, news: MotionNews) -> bool {
+    /// Handles an event. Returns whether something moves.
+    pub(super) fn on(&mut self, event: MotionEvent) -> bool {
         let Some(facts) = &mut self.facts else { return false };
-        match news {
-            MotionNews::Began(since) => {
+        match event {
+            MotionEvent::Began(since) => {
                 log::info!("something moves in front of the camera");
                 facts.count += 1;
                 facts.since = Some(since);
                 self.bus.publish(|| Kind::Motion);
             }
-            MotionNews::GoesOn(_) => {}
-            MotionNews::Ended(at) => {
+            MotionEvent::GoesOn(_) => {}
+            MotionEvent::Ended(at) => {
                 let time = facts.since.take().map(|since| at.saturating_duration_since(since));
                 let after_ms = time.and_then(|time| u64::try_from(time.as_millis()).ok());
                 let after_ms = after_ms.unwrap_or_default();
@@ -78,9 +78,9 @@ mod tests {
         let options = Some(MotionOptions::default());
         let mut events = bus.subscribe();
         let mut watch = MotionWatch::new(options, AccessUnits::new(), bus.clone());
-        assert!(watch.on(MotionNews::Began(now)) && watch.on(MotionNews::GoesOn(now)));
+        assert!(watch.on(MotionEvent::Began(now)) && watch.on(MotionEvent::GoesOn(now)));
         assert_eq!(watch.facts(), Some(MotionFacts { since: Some(now), count: 1 }));
-        assert!(!watch.on(MotionNews::Ended(now + Duration::from_millis(700))));
+        assert!(!watch.on(MotionEvent::Ended(now + Duration::from_millis(700))));
         for expected in [Kind::Motion, Kind::MotionEnded { after_ms: 700 }] {
             assert_eq!(events.next().await.unwrap().kind(), &expected);
         }
@@ -88,6 +88,6 @@ mod tests {
         watch.set_options(options);
         assert_eq!(watch.facts().map(|facts| facts.count), Some(1));
         watch.set_options(None);
-        assert!(watch.facts().is_none() && !watch.on(MotionNews::Began(now)));
+        assert!(watch.facts().is_none() && !watch.on(MotionEvent::Began(now)));
     }
 }

@@ -145,7 +145,7 @@ impl Loop {
                 event = self.jobs.next() => LoopEvent::Jobs(Box::new(event)),
                 event = self.cameras.next() => LoopEvent::Cameras(Box::new(event)),
                 sample = self.clock.next() => LoopEvent::Clock(sample),
-                news = self.motion.next() => LoopEvent::Motion(news),
+                event = self.motion.next() => LoopEvent::Motion(event),
                 reading = self.switch.next() => LoopEvent::Trigger(reading),
                 change = changed(&mut self.changes) => LoopEvent::Change(change),
                 () = sleep_until(Some(reading)), if is_live => LoopEvent::Reading,
@@ -187,8 +187,8 @@ impl Loop {
                 self.jobs.on(*event, !self.cameras.are_lost(), now)
             }
             LoopEvent::Clock(sample) => self.clock.on(sample),
-            LoopEvent::Motion(news) => {
-                if self.motion.on(news) {
+            LoopEvent::Motion(event) => {
+                if self.motion.on(event) {
                     self.switch.on_motion(now);
                 }
                 None
@@ -257,8 +257,7 @@ impl Loop {
             }
             Request::Parameters(reply) => drop(reply.send(self.jobs.parameters())),
             Request::Job(wish, reply) => drop(reply.send(self.switch.wish(wish, now))),
-            Request::Hold(hold, held) => self.switch.hold(hold, held),
-            Request::Motion => self.switch.on_motion(now),
+            Request::Hold(hold, reason) => self.switch.hold(hold, reason),
         }
         None
     }

@@ -12,7 +12,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::agent::wanted::{Held, Hold};
+use crate::agent::wanted::Hold;
 use crate::agent::{Control, ControlError};
 use crate::events::{Bus, Kind};
 use crate::status::Payments;
@@ -123,11 +123,8 @@ pub(super) async fn hold(
     why: Hold,
     spent: Option<BudgetUse>,
 ) -> Result<(), ControlError> {
-    let held = spent.map(|used| Held {
-        reason: format!("the budget of {} is spent", used.budget),
-        until: None,
-    });
-    control.hold(why, held).await
+    let reason = spent.map(|used| format!("the budget of {} is spent", used.budget));
+    control.hold(why, reason).await
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::agent::control::JobAnswer;
 use crate::agent::kept_wish::KeptWish;
 use crate::agent::local_time::{LocalTime, unix_now};
 use crate::agent::trigger::{Trigger, TriggerReading};
-use crate::agent::wanted::{Held, Hold, JobWish, Obstacle, Verdict, Wanted, WantedOptions};
+use crate::agent::wanted::{Hold, JobWish, Obstacle, Verdict, Wanted, WantedOptions};
 use crate::events::{Bus, Kind};
 use crate::status::Unwanted;
 
@@ -113,9 +113,9 @@ impl Switch {
         JobAnswer { is_wanted, why: self.verdict.to_string() }
     }
 
-    /// Sets or lifts a hold.
-    pub(super) fn hold(&mut self, hold: Hold, held: Option<Held>) {
-        self.wanted.set_hold(hold, held);
+    /// Sets a hold for this reason, or lifts it.
+    pub(super) fn hold(&mut self, hold: Hold, reason: Option<String>) {
+        self.wanted.set_hold(hold, reason);
     }
 
     /// Something moves in the picture.

@@ -98,8 +98,6 @@ pub enum JobWish {
 /// What forbids a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// The owner has closed the picture.
-    Blackout,
     /// The budget is spent.
     Budget,
     /// The data cap is reached.
@@ -107,17 +105,7 @@ pub enum Hold {
 }
 
 /// The number of kinds of [`Hold`].
-const HOLDS: usize = 3;
-
-/// Why a [`Hold`] is in force, and how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The reason as the status shows it, in one line: `the budget of 2 ETH per day is spent`. Name no time that counts
-    /// up or down.
-    pub reason: String,
-    /// When the hold ends by itself; `None`: when it is lifted.
-    pub until: Option<Instant>,
-}
+const HOLDS: usize = 2;
 
 /// Whether a job is wanted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +159,8 @@ enum Wish {
 pub(super) struct Wanted {
     options: WantedOptions,
     wish: Wish,
-    holds: [Option<Held>; HOLDS],
+    /// The reason of each hold that is in force.
+    holds: [Option<String>; HOLDS],
     /// The last motion.
     moved_at: Option<Instant>,
     trigger: TriggerState,
@@ -240,10 +229,10 @@ impl Wanted {
         self.wish = Wish::new(wish, now);
     }
 
-    /// Sets or lifts a hold.
-    pub(super) fn set_hold(&mut self, hold: Hold, held: Option<Held>) {
+    /// Sets a hold for this reason, or lifts it.
+    pub(super) fn set_hold(&mut self, hold: Hold, reason: Option<String>) {
         if let Some(place) = self.holds.get_mut(hold as usize) {
-            *place = held;
+            *place = reason;
         }
     }
 
@@ -254,10 +243,10 @@ impl Wanted {
 
     /// Whether a job is wanted now. Ask after each event, and at the time of [`Wanted::poll_timeout`].
     pub(super) fn judge(&self, now: Instant) -> Verdict {
-        let hold = self.holds.iter().flatten().find(|held| is_before(now, held.until));
+        let hold = self.holds.iter().flatten().next();
         match (self.wish, hold, self.options.when) {
             (Wish::Stopped, _, _) => Verdict::Unwanted(Obstacle::Owner),
-            (_, Some(held), _) => Verdict::Unwanted(Obstacle::Held(held.reason.clone())),
+            (_, Some(reason), _) => Verdict::Unwanted(Obstacle::Held(reason.clone())),
             (Wish::Started { until }, None, _) if is_before(now, until) => {
                 Verdict::Wanted(Cause::Owner)
             }
@@ -282,9 +271,8 @@ impl Wanted {
             Wish::Started { until } => until,
             Wish::Stopped | Wish::Auto => None,
         };
-        let holds = self.holds.iter().flatten().filter_map(|held| held.until);
         let lingers = [self.moved_at, self.touched_at()].map(|since| self.lingers_after(since));
-        let ends = holds.chain(started).chain(lingers.into_iter().flatten());
+        let ends = started.into_iter().chain(lingers.into_iter().flatten());
         ends.filter(|end| *end > now).min()
     }
 

@@ -6,12 +6,14 @@ use std::convert::Infallible;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::agent::{Change, Control, Interfaces, Steered, follow_budget, follow_data};
+use crate::agent::{
+    Change, Control, Interfaces, Steered, follow_budget, follow_data, local_offset,
+};
 use crate::config::Config;
 use crate::events::Bus;
 use crate::status::Status;
 use livepeer_gateway::budget::io::{Purse, SPEND_FILE};
-use media::io::{AccessUnits, local_offset};
+use media::io::AccessUnits;
 
 /// The name of the file of traffic in the state directory.
 const DATA_FILE: &str = "data";

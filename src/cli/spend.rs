@@ -13,10 +13,10 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::{Error, Settings, print, remote};
+use crate::agent::local_offset;
 use crate::config::Config;
 use livepeer_gateway::budget::io::SPEND_FILE;
 use livepeer_gateway::budget::{Budget, BudgetUse, Unit};
-use media::io::local_offset;
 use resilience::ledger::io::read;
 use resilience::ledger::{Item, Ledger, LocalTime, Period, Stamp, Total};
 

@@ -27,7 +27,7 @@ use livepeer_gateway::session::selection::OfferRules;
 use livepeer_gateway::session::{Network, PaymentSetup};
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::{AccessUnits, Capture};
-use media::motion::{MotionNews, MotionOptions};
+use media::motion::{MotionEvent, MotionOptions};
 use media::{Encoder, Source, Speed, Video};
 use mpegts::{FrameScanner, Ticks};
 use resilience::stop::{Stop, Stopper};
@@ -292,11 +292,11 @@ async fn motion_in_the_video_of_a_camera_that_encodes_is_seen_by_the_sizes() {
     let still = tokio::time::timeout(LIMIT, units.more_than(u64::from(8 * FPS)));
     tokio::select! {
         still = still => still.expect("frames"),
-        news = units.moved() => panic!("{news:?}"),
+        event = units.moved() => panic!("{event:?}"),
     }
     assert!(!capture.encodes(), "no picture of it can be read");
     camera.moves(true);
-    let news = tokio::time::timeout(LIMIT, units.moved()).await.expect("motion");
-    assert!(matches!(news, MotionNews::Began(_)), "{news:?}");
+    let event = tokio::time::timeout(LIMIT, units.moved()).await.expect("motion");
+    assert!(matches!(event, MotionEvent::Began(_)), "{event:?}");
     capture.stop().await;
 }

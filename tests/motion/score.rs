@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use media::motion::{END_AFTER, MotionNews};
+use media::motion::{END_AFTER, MotionEvent};
 
 /// The time in seconds after a motion in which its end may be noticed.
 const GRACE: f32 = 3.0;
@@ -62,21 +62,21 @@ pub(crate) struct Noticed {
 }
 
 impl Noticed {
-    /// Before the first news.
+    /// Before the first event.
     pub(crate) fn from(start: Instant) -> Self {
         Self { start, all: Vec::new(), since: None }
     }
 
-    /// Takes news that came `now`.
-    pub(crate) fn on(&mut self, news: Option<MotionNews>, now: Instant) {
+    /// Takes the event that came `now`.
+    pub(crate) fn on(&mut self, event: Option<MotionEvent>, now: Instant) {
         let seconds = |at: Instant| at.duration_since(self.start).as_secs_f32();
-        match news {
-            Some(MotionNews::Began(_)) => self.since = Some(seconds(now)),
-            Some(MotionNews::Ended(last)) => {
+        match event {
+            Some(MotionEvent::Began(_)) => self.since = Some(seconds(now)),
+            Some(MotionEvent::Ended(last)) => {
                 let since = self.since.take().expect("a motion that ends has begun");
                 self.all.push((since, seconds(last)));
             }
-            Some(MotionNews::GoesOn(_)) | None => {}
+            Some(MotionEvent::GoesOn(_)) | None => {}
         }
     }
 

@@ -18,8 +18,8 @@ fn slot(is_open: bool) -> Slot {
     Slot { is_open, changes_at: None, label: label.to_owned() }
 }
 
-fn held(reason: &str, until: Option<Instant>) -> Held {
-    Held { reason: reason.to_owned(), until }
+fn reason(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// Checks the verdict and when it is due again, in seconds after `start`.
@@ -128,7 +128,7 @@ struct Simulation {
     stopped: bool,
     /// The end of a start by the owner: 0 if there is none.
     started_until: u64,
-    held_until: [u64; HOLDS],
+    is_held: [bool; HOLDS],
     moved: Option<u64>,
     is_on: bool,
     is_open: Option<bool>,
@@ -146,7 +146,7 @@ impl Simulation {
             when: When::Always,
             stopped: false,
             started_until: 0,
-            held_until: [0; HOLDS],
+            is_held: [false; HOLDS],
             moved: None,
             is_on: false,
             is_open: None,
@@ -198,11 +198,9 @@ impl Simulation {
                 self.wanted.set_wish(JobWish::Auto, now);
             }
             5 => {
-                let holds = [Hold::Blackout, Hold::Budget, Hold::DataCap];
-                let nth = self.random.below(3) as usize;
-                let is_set = self.random.below(2) == 0;
-                self.held_until[nth] = if is_set { end } else { 0 };
-                let held = is_set.then(|| held("held", Some(self.at(end))));
+                let (holds, nth) = ([Hold::Budget, Hold::DataCap], self.random.below(2) as usize);
+                self.is_held[nth] = self.random.below(3) == 0;
+                let held = reason("held").filter(|_| self.is_held[nth]);
                 self.wanted.set_hold(holds[nth], held);
             }
             6 => {
@@ -222,7 +220,7 @@ impl Simulation {
     }
 
     fn expected(&self, second: u64) -> bool {
-        if self.stopped || self.held_until.iter().any(|until| second < *until) {
+        if self.stopped || self.is_held.contains(&true) {
             return false;
         }
         let is_open = self.is_open.unwrap_or(true);
@@ -279,27 +277,22 @@ fn a_stop_by_the_owner_wins_over_all_and_lasts() {
     wanted.on_motion(now);
     wanted.set_options(options(When::Motion));
     check(&wanted, now, 1, stopped, Some(30));
-    wanted.set_hold(Hold::Budget, Some(held("the budget is spent", None)));
+    wanted.set_hold(Hold::Budget, reason("the budget is spent"));
     check(&wanted, now, 1, stopped, Some(30));
 }
 
 #[test]
-fn a_hold_forbids_what_the_owner_starts_until_it_ends_or_is_lifted() {
+fn a_hold_forbids_what_the_owner_starts_until_it_is_lifted() {
     let now = Instant::now();
     let mut wanted = Wanted::new(options(When::Always), JobWish::Start { time: None }, now);
-    let spent = (false, "the budget is spent");
-    wanted.set_hold(Hold::Budget, Some(held("the budget is spent", Some(now + 60 * SECOND))));
-    check(&wanted, now, 0, spent, Some(60));
-    // A second one: the picture is closed.
-    wanted.set_hold(Hold::Blackout, Some(held("the picture is closed", None)));
-    check(&wanted, now, 1, (false, "the picture is closed"), Some(60));
-    wanted.set_hold(Hold::Blackout, None);
-    check(&wanted, now, 59, spent, Some(60));
-    check(&wanted, now, 60, (true, "started by the owner"), None);
-    wanted.set_hold(Hold::DataCap, Some(held("the data cap is reached", None)));
-    check(&wanted, now, 61, (false, "the data cap is reached"), None);
+    wanted.set_hold(Hold::DataCap, reason("the data cap is reached"));
+    check(&wanted, now, 0, (false, "the data cap is reached"), None);
+    wanted.set_hold(Hold::Budget, reason("the budget is spent"));
+    check(&wanted, now, 1, (false, "the budget is spent"), None);
+    wanted.set_hold(Hold::Budget, None);
+    check(&wanted, now, 2, (false, "the data cap is reached"), None);
     wanted.set_hold(Hold::DataCap, None);
-    check(&wanted, now, 61, (true, "started by the owner"), None);
+    check(&wanted, now, 3, (true, "started by the owner"), None);
 }
 
 #[test]

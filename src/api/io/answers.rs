@@ -87,14 +87,18 @@ impl SharedParts {
             }
             Route::Params => json(steer::present(&self.control).await?),
             Route::Change(edit) => {
-                json(steer::change(&self.control, edit, head, body, self.times.body).await?)
+                let params = steer::object(head, body, self.times.body).await?;
+                json(steer::change(&self.control, edit, params).await?)
             }
             Route::Budget => text("application/json", steer::budgets(&self.purses)),
             Route::AddToBudget => {
-                let budget = steer::add_to_budget(&self.purses, head, body, self.times.body);
-                text("application/json", budget.await?)
+                let body = steer::object(head, body, self.times.body).await?;
+                text("application/json", steer::add_to_budget(&self.purses, &body).await?)
             }
-            Route::Job => json(steer::wish(&self.control, head, body, self.times.body).await?),
+            Route::Job => {
+                let body = steer::object(head, body, self.times.body).await?;
+                json(steer::wish(&self.control, &body).await?)
+            }
             Route::Restart => {
                 let answer = steer::restart(&self.control).await?;
                 answer::json(StatusCode::ACCEPTED, &answer).map(Body::whole)

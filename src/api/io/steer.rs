@@ -22,18 +22,12 @@ use crate::status::BudgetReport;
 use livepeer_gateway::budget::Unit;
 use livepeer_gateway::budget::io::Purse;
 
-/// Changes the parameters by the JSON object in the body.
-pub(super) async fn change<B>(
+/// Changes the parameters by the JSON object `params`.
+pub(super) async fn change(
     control: &Control,
     edit: Edit,
-    head: &Parts,
-    body: B,
-    limit: Duration,
-) -> Result<Value, Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let params = object(head, body, limit).await?;
+    params: Map<String, Value>,
+) -> Result<Value, Refusal> {
     control.params(params, edit).await.map(|parameters| parameters.shown().into()).map_err(refused)
 }
 
@@ -51,17 +45,11 @@ struct Budgets {
     data: Option<BudgetReport>,
 }
 
-/// Adds the amount in the body to the budget that has its unit, for the present period.
-pub(super) async fn add_to_budget<B>(
+/// Adds the amount in `body` to the budget that has its unit, for the present period.
+pub(super) async fn add_to_budget(
     purses: &[Purse; 2],
-    head: &Parts,
-    body: B,
-    limit: Duration,
-) -> Result<String, Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let body = object(head, body, limit).await?;
+    body: &Map<String, Value>,
+) -> Result<String, Refusal> {
     let text = body.get("add").and_then(Value::as_str).unwrap_or_default();
     let [payments, data] = purses;
     let (purse, amount, key) = match Unit::Bytes.parse(text) {
@@ -74,8 +62,12 @@ where
     Ok(budgets(purses))
 }
 
-/// The JSON object in the body.
-async fn object<B>(head: &Parts, body: B, limit: Duration) -> Result<Map<String, Value>, Refusal>
+/// Reads the JSON object in the body of a request with this head, within the time `limit`.
+pub(super) async fn object<B>(
+    head: &Parts,
+    body: B,
+    limit: Duration,
+) -> Result<Map<String, Value>, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -95,18 +87,9 @@ pub(super) async fn present(control: &Control) -> Result<Value, Refusal> {
     control.parameters().await.map(|parameters| parameters.shown().into()).map_err(refused)
 }
 
-/// Starts or stops the job by the JSON object in the body.
-pub(super) async fn wish<B>(
-    control: &Control,
-    head: &Parts,
-    body: B,
-    limit: Duration,
-) -> Result<Value, Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let body = object(head, body, limit).await?;
-    let wish = job_wish(&body).ok_or_else(|| Refusal::Body(WISHES.to_owned()))?;
+/// Starts or stops the job by the JSON object `body`.
+pub(super) async fn wish(control: &Control, body: &Map<String, Value>) -> Result<Value, Refusal> {
+    let wish = job_wish(body).ok_or_else(|| Refusal::Body(WISHES.to_owned()))?;
     let answer = control.job(wish).await.map_err(refused)?;
     Ok(json!({"wanted": answer.is_wanted, "why": answer.why}))
 }

@@ -36,7 +36,6 @@ mod title;
 mod tls;
 mod transform;
 mod trial;
-mod zone;
 
 pub use access_units::{AccessUnits, Counts, Flow, SegmentPieces, WatchedUnit, Watching};
 pub use capture::Capture;
@@ -48,4 +47,3 @@ pub use snapshot::{SnapshotUnit, snapshot};
 pub use space::free_bytes;
 pub use target::Identity;
 pub use transform::Transform;
-pub use zone::local_offset;

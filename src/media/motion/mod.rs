@@ -60,9 +60,9 @@ impl MotionOptions {
     }
 }
 
-/// News of the motion.
+/// An event of the motion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MotionNews {
+pub enum MotionEvent {
     /// Something has moved for the minimum time, since this time.
     Began(Instant),
     /// Something still moves; reported about twice a second.
@@ -113,7 +113,7 @@ impl Motion {
         bytes: &[u8],
         is_key: bool,
         now: Instant,
-    ) -> Option<MotionNews> {
+    ) -> Option<MotionEvent> {
         if self.pictured.is_some_and(|at| now < at + NO_PICTURES) {
             return None;
         }
@@ -131,7 +131,7 @@ impl Motion {
         quantiser: Option<u8>,
         is_key: bool,
         now: Instant,
-    ) -> Option<MotionNews> {
+    ) -> Option<MotionEvent> {
         let moves = self.sizes.on_unit(bytes, quantiser, is_key, self.options.scale(), now)?;
         self.on_sign(moves, now)
     }
@@ -143,31 +143,31 @@ impl Motion {
     }
 
     /// Takes a picture that came `now`.
-    pub fn on_picture(&mut self, grid: &Grid, now: Instant) -> Option<MotionNews> {
+    pub fn on_picture(&mut self, grid: &Grid, now: Instant) -> Option<MotionEvent> {
         self.pictured = Some(now);
         let moves = self.pictures.on_picture(grid, self.options.scale());
         self.on_sign(moves, now)
     }
 
-    fn on_sign(&mut self, moves: bool, now: Instant) -> Option<MotionNews> {
-        let (state, news) = match self.state {
+    fn on_sign(&mut self, moves: bool, now: Instant) -> Option<MotionEvent> {
+        let (state, event) = match self.state {
             MotionState::Still if moves => (MotionState::Beginning { since: now }, None),
             MotionState::Still => (MotionState::Still, None),
             MotionState::Beginning { since } if moves && now >= since + self.options.minimum => {
-                (MotionState::Moving { last: now }, Some(MotionNews::Began(since)))
+                (MotionState::Moving { last: now }, Some(MotionEvent::Began(since)))
             }
             MotionState::Beginning { since } if moves => (MotionState::Beginning { since }, None),
             MotionState::Beginning { .. } => (MotionState::Still, None),
             MotionState::Moving { .. } if moves => {
-                (MotionState::Moving { last: now }, Some(MotionNews::GoesOn(now)))
+                (MotionState::Moving { last: now }, Some(MotionEvent::GoesOn(now)))
             }
             MotionState::Moving { last } if now >= last + END_AFTER => {
-                (MotionState::Still, Some(MotionNews::Ended(last)))
+                (MotionState::Still, Some(MotionEvent::Ended(last)))
             }
             MotionState::Moving { last } => (MotionState::Moving { last }, None),
         };
         self.state = state;
-        news
+        event
     }
 }
 
@@ -180,30 +180,30 @@ mod tests {
         start + Duration::from_millis(ms)
     }
 
-    /// Passes a sign each 250 ms: `x` something moves, `-` nothing does. Returns the news as times in ms.
-    fn news(minimum: u64, signs: &str) -> Vec<(&'static str, u64)> {
+    /// Passes a sign each 250 ms: `x` something moves, `-` nothing does. Returns the events as times in ms.
+    fn events(minimum: u64, signs: &str) -> Vec<(&'static str, u64)> {
         let minimum = Duration::from_millis(minimum);
         let mut motion = Motion::new(MotionOptions { minimum, ..MotionOptions::default() });
         let start = Instant::now();
         let ms = |at: Instant| u64::try_from(at.duration_since(start).as_millis()).unwrap();
         let each = (0_u64..).zip(signs.chars());
         each.filter_map(|(nth, sign)| motion.on_sign(sign == 'x', after(start, 250 * nth)))
-            .filter_map(|news| match news {
-                MotionNews::Began(since) => Some(("began", ms(since))),
-                MotionNews::Ended(at) => Some(("ended", ms(at))),
-                MotionNews::GoesOn(_) => None,
+            .filter_map(|event| match event {
+                MotionEvent::Began(since) => Some(("began", ms(since))),
+                MotionEvent::Ended(at) => Some(("ended", ms(at))),
+                MotionEvent::GoesOn(_) => None,
             })
             .collect()
     }
 
     #[test]
     fn motion_begins_after_the_minimum_time_and_ends_after_two_seconds_without() {
-        assert_eq!(news(500, "-xx-xx--"), [], "250 ms at a time");
-        assert_eq!(news(500, "-xxx--------x"), [("began", 250), ("ended", 750)]);
-        assert_eq!(news(500, "-xxx-------x---------"), [("began", 250), ("ended", 2750)]);
-        assert_eq!(news(2000, "-xxxxxxxx-"), []);
-        assert_eq!(news(2000, "-xxxxxxxxx"), [("began", 250)]);
-        assert_eq!(news(0, "-xx"), [("began", 250)]);
+        assert_eq!(events(500, "-xx-xx--"), [], "250 ms at a time");
+        assert_eq!(events(500, "-xxx--------x"), [("began", 250), ("ended", 750)]);
+        assert_eq!(events(500, "-xxx-------x---------"), [("began", 250), ("ended", 2750)]);
+        assert_eq!(events(2000, "-xxxxxxxx-"), []);
+        assert_eq!(events(2000, "-xxxxxxxxx"), [("began", 250)]);
+        assert_eq!(events(0, "-xx"), [("began", 250)]);
     }
 
     fn grid(thing: Option<usize>) -> Grid {
@@ -240,12 +240,12 @@ mod tests {
                 motion.on_picture(&grid(Some(4 * n as usize - 80)), after(start, 500 * n))
             })
             .collect();
-        assert_eq!(walk.first(), Some(&MotionNews::Began(after(start, 10_000))));
+        assert_eq!(walk.first(), Some(&MotionEvent::Began(after(start, 10_000))));
         // The camera is replaced by one that encodes.
         let from = 30_000;
         let still = (0..300).filter_map(|n| unit(&mut motion, 500, n, from)).collect::<Vec<_>>();
-        assert!(matches!(still[..], [MotionNews::Ended(_)]), "{still:?}");
+        assert!(matches!(still[..], [MotionEvent::Ended(_)]), "{still:?}");
         let began = (300..400).find_map(|n| unit(&mut motion, 5000, n, from));
-        assert!(matches!(began, Some(MotionNews::Began(_))));
+        assert!(matches!(began, Some(MotionEvent::Began(_))));
     }
 }

@@ -250,7 +250,7 @@ impl Feed {
         self.0.last_out.store(self.0.nanos(now), Ordering::Relaxed);
         let shared = &self.0.units.0;
         let mut state = shared.lock();
-        let mut news = None;
+        let mut event = None;
         if state.begin_feed(self.0.number) {
             let times = state.timeline.place(pts, decode_time);
             if let Some(entered) = state.stamps.on_encoded(pts, times.pts) {
@@ -267,13 +267,13 @@ impl Feed {
             for copy in &mut state.copies {
                 copy.push(&unit, codec, segment);
             }
-            news =
+            event =
                 state.moving.as_mut().and_then(|moving| moving.on_unit(&unit.buffer, is_key, now));
             let bytes = unit.bytes();
             state.queue.push(unit, is_key, bytes, now);
         }
         drop(state);
-        shared.on_news(news, now);
+        shared.on_motion_event(event, now);
         self.0.given.fetch_add(1, Ordering::Relaxed);
         shared.encoded.add(1, now);
         self.0.came_out.notify_waiters();

@@ -1,4 +1,5 @@
-//! Passes access units, and pictures on their way into the encoder, to the decision about motion, and hands out its news.
+//! Passes access units, and pictures on their way into the encoder, to the decision about motion, and hands out the
+//! events of the motion.
 //!
 //! A picture is read where it waits for the encoder: its brightness is reduced to a grid twice a second, on GStreamer's
 //! thread, without a copy, a scaler or a further thread. Pictures in memory that this program cannot read (NVMM) are
@@ -14,16 +15,16 @@ use heapless::Deque;
 
 use super::{AccessUnits, SharedUnits};
 use crate::motion::grid::{self, Grid};
-use crate::motion::{Motion, MotionNews, MotionOptions, PICTURE_EVERY};
+use crate::motion::{Motion, MotionEvent, MotionOptions, PICTURE_EVERY};
 
-/// News that wait for the agent. Only a begin and an end, each with a motion that goes on, can come between two polls.
-const NEWS: usize = 8;
+/// Events that wait for the agent. Only a begin and an end, each with a motion that goes on, can come between two polls.
+const MOTION_EVENTS: usize = 8;
 
 /// The motion of one queue's video.
 #[derive(Debug)]
 pub(super) struct Moving {
     motion: Motion,
-    news: Deque<MotionNews, NEWS>,
+    events: Deque<MotionEvent, MOTION_EVENTS>,
 }
 
 impl AccessUnits {
@@ -34,18 +35,18 @@ impl AccessUnits {
             (Some(moving), Some(options)) => moving.motion.set_options(options),
             (moving, options) => {
                 *moving = options
-                    .map(|options| Moving { motion: Motion::new(options), news: Deque::new() });
+                    .map(|options| Moving { motion: Motion::new(options), events: Deque::new() });
             }
         }
     }
 
-    /// Waits for news of the motion. Cancel safe. Never ready while motion is not looked for.
-    pub async fn moved(&self) -> MotionNews {
+    /// Waits for the next event of the motion. Cancel safe. Never ready while motion is not looked for.
+    pub async fn moved(&self) -> MotionEvent {
         loop {
-            let moving = self.0.lock().moving.as_mut().and_then(|moving| moving.news.pop_front());
+            let moving = self.0.lock().moving.as_mut().and_then(|moving| moving.events.pop_front());
             match moving {
-                Some(news) => return news,
-                // News that come before this wait leave a permit, so no notification is lost.
+                Some(event) => return event,
+                // Events that come before this wait leave a permit, so no notification is lost.
                 None => self.0.moved.notified().await,
             }
         }
@@ -75,26 +76,26 @@ impl SharedUnits {
         let mut state = self.lock();
         let is_current = state.feed <= number;
         let moving = state.moving.as_mut().filter(|_| is_current);
-        let news = moving.and_then(|moving| moving.motion.on_picture(&grid, now));
+        let event = moving.and_then(|moving| moving.motion.on_picture(&grid, now));
         drop(state);
-        self.on_news(news, now);
+        self.on_motion_event(event, now);
     }
 
-    /// Passes on news of the motion. What led to a motion is kept for the reader.
-    pub(super) fn on_news(&self, news: Option<MotionNews>, now: Instant) {
-        let Some(news) = news else { return };
+    /// Passes on an event of the motion. What led to a motion is kept for the reader.
+    pub(super) fn on_motion_event(&self, event: Option<MotionEvent>, now: Instant) {
+        let Some(event) = event else { return };
         let mut state = self.lock();
-        if let MotionNews::Began(since) = news {
+        if let MotionEvent::Began(since) = event {
             // The motion began after the picture before the first picture that shows it.
             state.queue.keep_since(since.checked_sub(PICTURE_EVERY).unwrap_or(since), now);
         }
-        if let Some(Moving { news: waiting, .. }) = &mut state.moving {
-            let goes_on = |news: &MotionNews| matches!(news, MotionNews::GoesOn(_));
-            if waiting.back().is_some_and(goes_on) && goes_on(&news) {
+        if let Some(Moving { events: waiting, .. }) = &mut state.moving {
+            let goes_on = |event: &MotionEvent| matches!(event, MotionEvent::GoesOn(_));
+            if waiting.back().is_some_and(goes_on) && goes_on(&event) {
                 waiting.pop_back();
             }
-            if waiting.push_back(news).is_err() {
-                log::debug!("nobody takes the news of motion: {news:?} is dropped");
+            if waiting.push_back(event).is_err() {
+                log::debug!("nobody takes the events of motion: {event:?} is dropped");
             }
         }
         drop(state);
@@ -109,7 +110,7 @@ impl Moving {
         buffer: &gst::Buffer,
         is_key: bool,
         now: Instant,
-    ) -> Option<MotionNews> {
+    ) -> Option<MotionEvent> {
         let map = buffer.map_readable().ok()?;
         self.motion.on_access_unit(&map, is_key, now)
     }
